@@ -10,6 +10,7 @@ mod support;
 
 use control::control;
 use fakes::FakeTelemetry;
+use lapin::options::ExchangeDeleteOptions;
 use patience::{PATIENCE, patiently};
 use ports::Machine;
 use ports::broker::conformance::dead_letters::dead;
@@ -228,6 +229,24 @@ async fn messages_for_a_queue_that_was_deleted_are_brought_back() {
     publish(&client, PARTITION, 1..3).await;
     let mut consumer = consume(&client, PARTITION, 10).await;
     assert_eq!(numbers(&take(&mut *consumer, 2).await), [1, 2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exchange_that_was_deleted_is_made_again() {
+    let _alone = ALONE.lock().await;
+    let config = config(&prefix());
+    let client = brokers("store-1", &config).await;
+    publish(&client, PARTITION, 0..1).await;
+    let uri = format!("amqp://guest:guest@{}/%2f", config.addresses[0]);
+    let by_hand = lapin::Connection::connect(&uri, lapin::ConnectionProperties::default());
+    let channel = by_hand.await.unwrap().create_channel().await.unwrap();
+    let exchange = format!("{}.durable", config.prefix);
+    channel.exchange_delete(exchange.into(), ExchangeDeleteOptions::default()).await.unwrap();
+    // What was on its way is unknown, and whoever sent it sends it again.
+    persistently(&client, 1).await;
+    persistently(&client, 2).await;
+    let mut consumer = consume(&client, PARTITION, 10).await;
+    assert_eq!(numbers(&take(&mut *consumer, 3).await), [0, 1, 2]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

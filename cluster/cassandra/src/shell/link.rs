@@ -8,7 +8,7 @@ use ports::message_store::StoreError;
 use scylla::client::execution_profile::ExecutionProfile;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
-use scylla::errors::ExecutionError;
+use scylla::errors::{DbError, ExecutionError, RequestAttemptError};
 use scylla::policies::retry::FallthroughRetryPolicy;
 use scylla::response::query_result::QueryRowsResult;
 use scylla::serialize::row::SerializeRow;
@@ -100,7 +100,7 @@ impl Links {
                 let mut statement = Statement::new(cql);
                 statement.set_request_timeout(Some(self.config.timing.migration));
                 let made = session.query_unpaged(statement, ()).await;
-                made.map_err(|it| Failure::from(it).of_read())?;
+                made.map_err(of_schema)?;
             }
         }
         let version = fact(session, keyspace, "version", schema::VERSION).await?;
@@ -141,10 +141,20 @@ async fn fact(
 ) -> Result<i32, StoreError> {
     let cql = format!("INSERT INTO {keyspace}.facts (name, value) VALUES (?, ?) IF NOT EXISTS");
     let inserted = session.query_unpaged(cql, (name, value)).await;
-    inserted.map_err(|it| Failure::from(it).of_read())?;
+    inserted.map_err(of_schema)?;
     let cql = format!("SELECT value FROM {keyspace}.facts WHERE name = ?");
-    let found = answered(session.query_unpaged(cql, (name,)).await).map_err(Failure::of_read)?;
+    let found = session.query_unpaged(cql, (name,)).await.map_err(of_schema)?;
+    let found = answered(Ok(found)).map_err(Failure::of_read)?;
     found.first_row::<(i32,)>().map(|(value,)| value).map_err(corrupt)
+}
+
+/// A server that does not know a table yet which another one has made says that the statement is wrong.
+fn of_schema(error: ExecutionError) -> StoreError {
+    let is_unknown = matches!(
+        &error,
+        ExecutionError::LastAttemptError(RequestAttemptError::DbError(DbError::Invalid, _))
+    );
+    if is_unknown { unavailable(&error) } else { Failure::from(error).of_read() }
 }
 
 fn unavailable(error: &(dyn std::error::Error + 'static)) -> StoreError {

@@ -56,6 +56,9 @@ pub struct Table {
     most: usize,
     kept: BTreeMap<u64, Kept>,
     ids: BTreeMap<(Origin, u128), u64>,
+    /// Of those that are gone and were put once more while they were kept: from the offset of the first to that of
+    /// the last time. A log that began in between would bring them back.
+    repeated: Vec<(u64, u64)>,
 }
 
 #[derive(Clone, Debug)]
@@ -63,6 +66,8 @@ struct Kept {
     letter: DeadLetter,
     key: u128,
     requeueing: Option<Requeueing>,
+    /// The last offset at which it was put again, and which counts for nothing.
+    repeated: Option<u64>,
     /// It died again, after somebody had begun to requeue it and before that was said to be done.
     again: Option<DeadLetter>,
 }
@@ -76,7 +81,7 @@ struct Requeueing {
 impl Table {
     /// An empty one that keeps at most so many.
     pub const fn new(most: usize) -> Self {
-        Self { most, kept: BTreeMap::new(), ids: BTreeMap::new() }
+        Self { most, kept: BTreeMap::new(), ids: BTreeMap::new(), repeated: Vec::new() }
     }
 
     /// Another empty one.
@@ -96,13 +101,17 @@ impl Table {
                     if kept.requeueing.is_none_or(over) {
                         kept.requeueing = Some(Requeueing { by, since_ms: at_ms });
                         // It is about to be in its queue once more.
-                        kept.again = None;
+                        let repeated = kept.again.take().map(|letter| letter.id - 1);
+                        kept.repeated = kept.repeated.max(repeated);
                     }
                 }
             }
             Step::Requeued { id } => {
-                if let Some(Kept { key, again: Some(letter), .. }) = self.remove(id) {
-                    self.keep(key, letter);
+                if let Some(mut kept) = self.remove(id) {
+                    if let Some(letter) = kept.again.take() {
+                        self.keep(kept.key, letter);
+                    }
+                    self.left(&kept);
                 }
             }
         }
@@ -113,19 +122,38 @@ impl Table {
         let NewDeadLetter { origin, key, reason, attempts, message } = new;
         let letter = DeadLetter { id, origin, reason, attempts, at_ms, message };
         if let Some(kept) = self.ids.get(&(origin, key)).and_then(|id| self.kept.get_mut(id)) {
-            if kept.requeueing.is_some() {
-                kept.again = Some(letter);
-            }
+            let repeated = if kept.requeueing.is_some() {
+                kept.again.replace(letter).map(|earlier| earlier.id - 1)
+            } else {
+                Some(id - 1)
+            };
+            kept.repeated = kept.repeated.max(repeated);
             return None;
         }
         self.keep(key, letter);
         let oldest = *self.kept.keys().next().filter(|_| self.kept.len() > self.most)?;
-        self.remove(oldest).map(|kept| kept.letter)
+        let gone = self.remove(oldest)?;
+        self.left(&gone);
+        Some(gone.letter)
+    }
+
+    /// One is gone by a step of the log.
+    fn left(&mut self, gone: &Kept) {
+        let again = gone.again.as_ref().map(|letter| letter.id - 1);
+        if let Some(last) = gone.repeated.max(again) {
+            self.repeated.push((gone.letter.id - 1, last));
+        }
+        if !self.kept.is_empty() {
+            // What is needed comes after these by now, and no log will begin among them.
+            let needed = self.needed_from(u64::MAX);
+            self.repeated.retain(|(_, last)| *last >= needed);
+        }
     }
 
     fn keep(&mut self, key: u128, letter: DeadLetter) {
         self.ids.insert((letter.origin, key), letter.id);
-        self.kept.insert(letter.id, Kept { letter, key, requeueing: None, again: None });
+        let kept = Kept { key, requeueing: None, repeated: None, again: None, letter };
+        self.kept.insert(kept.letter.id, kept);
     }
 
     fn remove(&mut self, id: u64) -> Option<Kept> {
@@ -165,16 +193,25 @@ impl Table {
         is_mine.then(|| (kept.letter.origin, kept.letter.message.clone()))
     }
 
-    /// The first offset that is still needed, if the log was read before `next`.
+    /// The first offset that is still needed, if the log was read before `next`: who reads from there comes to the same
+    /// table.
     pub fn needed_from(&self, next: u64) -> u64 {
-        self.kept.keys().next().map_or(next, |id| id - 1)
+        let mut needed = self.kept.keys().next().map_or(next, |id| id - 1);
+        while let Some((first, _)) =
+            self.repeated.iter().find(|(first, last)| (first + 1..=*last).contains(&needed))
+        {
+            needed = *first;
+        }
+        needed
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use protocol::Partition;
+    use std::collections::BTreeSet;
 
     fn put(key: u128) -> Step {
         let (origin, message) = (Origin::Inbound(Partition(1)), Bytes::from(key.to_string()));
@@ -199,7 +236,10 @@ mod tests {
         assert_eq!(ids(&table), [2, 5]);
         assert_eq!(table.list(2, 9)[0].at_ms, 4);
         assert_eq!((table.list(u64::MAX, 9).len(), table.list(0, 1).len()), (0, 1));
-        assert_eq!((table.needed_from(5), Table::new(1).needed_from(5)), (1, 5));
+        // From offset 1 on, what was put at 2 would be another one.
+        assert_eq!((table.needed_from(5), Table::new(1).needed_from(5)), (0, 5));
+        let table = folded(9, vec![put(7), put(7), Step::Requeued { id: 1 }, put(8)]);
+        assert_eq!(table.needed_from(4), 3);
     }
 
     #[test]
@@ -252,6 +292,56 @@ mod tests {
         assert!(!lead(12 + late, 5));
         table.apply(99, 99, Step::Requeued { id: 1 });
         assert_eq!((table.contains(1), table.requeued_by(1, 6)), (false, None));
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            3 => (0..4_u128).prop_map(put),
+            1 => (1..24_u64, 5..7_u64).prop_map(|(id, by)| Step::Requeueing { id, by }),
+            2 => (1..24_u64).prop_map(|id| Step::Requeued { id }),
+        ];
+        proptest::collection::vec(step, 0..40)
+    }
+
+    proptest! {
+        #[test]
+        fn whoever_reads_what_is_needed_comes_to_the_same_table(
+            steps in steps(),
+            most in 1..4_usize,
+            at in 0..40_usize,
+        ) {
+            // Some requeue for longer than they may.
+            let at_ms = |offset: u64| offset * REQUEUEING.as_millis() as u64 / 3;
+            let (mut all, mut needed) = (Table::new(most), 0);
+            let (mut log, mut seen) = (Vec::new(), BTreeSet::new());
+            for (offset, step) in (0..).zip(steps) {
+                // Nobody names what nobody has seen.
+                let is_known = match &step {
+                    Step::Put(_) => true,
+                    Step::Requeueing { id, .. } | Step::Requeued { id } => seen.contains(id),
+                };
+                let step = if is_known { step } else { Step::Requeued { id: u64::MAX } };
+                log.push(step.clone());
+                all.apply(offset, at_ms(offset), step);
+                seen.extend(ids(&all));
+                if offset as usize <= at {
+                    let from = all.needed_from(offset + 1);
+                    prop_assert!(from >= needed, "{} behind {}", from, needed);
+                    needed = from;
+                }
+            }
+            let mut rest = Table::new(most);
+            rest.begins_at(needed);
+            for (offset, step) in (0..).zip(log).skip(needed as usize) {
+                rest.apply(offset, at_ms(offset), step);
+            }
+            prop_assert_eq!(rest.list(0, 100), all.list(0, 100));
+            for id in ids(&all) {
+                for by in 5..7 {
+                    prop_assert_eq!(rest.requeued_by(id, by), all.requeued_by(id, by));
+                }
+            }
+        }
     }
 
     #[test]

@@ -33,17 +33,6 @@ impl Progress {
         end.saturating_sub(self.next) + open
     }
 
-    /// The partition ends here, and what this says of anything behind it is about messages that Kafka has
-    /// lost: others will come in their places.
-    pub fn cut_at(mut self, end: u64) -> Self {
-        self.next = self.next.min(end);
-        self.open.retain(|run| run.start < end);
-        if let Some(last) = self.open.last_mut() {
-            last.end = last.end.min(end);
-        }
-        self
-    }
-
     fn is_settled(&self, offset: u64) -> bool {
         offset < self.next && !self.open.iter().any(|run| run.contains(&offset))
     }

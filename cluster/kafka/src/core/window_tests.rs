@@ -48,22 +48,6 @@ fn what_kafka_no_longer_has_is_counted_unless_it_was_settled() {
 }
 
 #[test]
-fn what_kafka_puts_in_the_places_of_lost_messages_is_new() {
-    let progress = || Progress { next: 14, open: vec![5..8, 10..12] };
-    for (end, next, open) in [
-        (14, 14, vec![5..8, 10..12]),
-        (11, 11, vec![5..8, 10..11]),
-        (9, 9, vec![5..8, 0..0]),
-        (3, 3, vec![]),
-    ] {
-        let open = open.into_iter().filter(|run| !run.is_empty()).collect();
-        assert_eq!(progress().cut_at(end), Progress { next, open }, "{end}");
-    }
-    let mut window = Window::resume(progress().cut_at(3), 0, 4);
-    assert_eq!(window.read(3, false), handed_out(false));
-}
-
-#[test]
 fn the_oldest_gives_way_unless_it_is_in_hand() {
     let mut window = Window::resume(Progress::at(0), 0, 10);
     assert_eq!(window.read(0, false), handed_out(false));

@@ -6,6 +6,7 @@ use super::uplink::Uplink;
 use crate::core::claim::{Access, Claim, access};
 use crate::core::topology::Place;
 use crate::core::window::{Progress, Window};
+use ports::Worker;
 use ports::broker::ConsumeError;
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::error::KafkaResult;
@@ -24,11 +25,14 @@ pub const STRIDE: u64 = 10_000;
 pub type Claimed = Result<(Window, Claim, u64), ConsumeError>;
 
 /// Takes a partition, as soon as it can be had.
-pub async fn claim(uplink: &Arc<Uplink>, wanted: &Wanted) -> KafkaResult<Claimed> {
+///
+/// It asks on a worker of its own: where a partition has no leader each question takes seconds, and no other claim
+/// waits for that.
+pub async fn claim(uplink: &Arc<Uplink>, on: &dyn Worker, wanted: &Wanted) -> KafkaResult<Claimed> {
     let began = Instant::now();
     let found = loop {
         let place = wanted.place.clone();
-        let found = uplink.ask(move |client| committed(client, &place)).await?;
+        let found = uplink.ask_on(on, move |client| committed(client, &place)).await?;
         let claim = found.as_ref().and_then(|found| found.claim.as_ref());
         let now_ms = uplink.machine.clock.now_ms();
         match access(claim, wanted.epoch, now_ms, began.elapsed()) {
@@ -38,18 +42,27 @@ pub async fn claim(uplink: &Arc<Uplink>, wanted: &Wanted) -> KafkaResult<Claimed
         }
     };
     let place = wanted.place.clone();
-    let (first, end) = uplink.ask(move |client| bounds(client, &place)).await?;
+    let (first, end) = uplink.ask_on(on, move |client| bounds(client, &place)).await?;
     let (progress, mark) = match found {
         Some(Committed { claim: Some(Claim { progress, mark, .. }), .. }) => (progress, mark),
         // Somebody has set it by hand: whatever is there may have been handed out.
         Some(Committed { base, claim: None }) => (Progress::at(base), end),
         None => (Progress::at(first), first),
     };
-    if progress.next > end {
+    let (progress, mark) = if progress.next > end {
+        // What is in the places of the lost ones may be new, and nobody knows from where on.
         let (place, next) = (&wanted.place, progress.next);
-        tracing::error!(?place, next, end, "Kafka has lost the end of a partition");
-    }
-    let mut window = Window::resume(progress.cut_at(end), mark, wanted.prefetch);
+        tracing::error!(
+            ?place,
+            next,
+            end,
+            "Kafka has lost the end of a partition: the rest comes again"
+        );
+        (Progress::at(first), end)
+    } else {
+        (progress, mark)
+    };
+    let mut window = Window::resume(progress, mark, wanted.prefetch);
     report_missing(uplink, wanted, window.skip_to(first));
     let mine = Claim {
         epoch: wanted.epoch,
@@ -59,7 +72,7 @@ pub async fn claim(uplink: &Arc<Uplink>, wanted: &Wanted) -> KafkaResult<Claimed
         progress: window.progress(),
     };
     let (place, said) = (wanted.place.clone(), mine.clone());
-    uplink.ask(move |client| commit(client, &place, &said)).await?;
+    uplink.ask_on(on, move |client| commit(client, &place, &said)).await?;
     Ok(Ok((window, mine, end)))
 }
 

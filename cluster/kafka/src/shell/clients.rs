@@ -173,7 +173,8 @@ fn common(machine: &Machine, from: &KafkaConfig) -> ClientConfig {
     config
 }
 
-/// Whether reading cannot go on after this: the partition is gone, or what is to be read next is.
+/// Whether reading cannot go on after this: the partition is gone, or what is to be read next is, or came damaged:
+/// librdkafka would leave it out, and it may be whole where it is fetched from next.
 pub fn ends(error: &KafkaError) -> bool {
     matches!(error, KafkaError::MessageConsumptionFatal(_))
         || matches!(
@@ -184,6 +185,7 @@ pub fn ends(error: &KafkaError) -> bool {
                     | RDKafkaErrorCode::AutoOffsetReset
                     | RDKafkaErrorCode::OffsetOutOfRange
                     | RDKafkaErrorCode::LogTruncation
+                    | RDKafkaErrorCode::BadMessage
             )
         )
 }

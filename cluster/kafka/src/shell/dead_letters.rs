@@ -197,6 +197,9 @@ impl Letters {
     }
 }
 
+/// How many dead letters may have displaced one before the node that put them looks.
+const DISPLACING_MAX: usize = 10_000;
+
 impl Log {
     /// Reads everything that is there by now.
     fn catch_up(&mut self, uplink: &Uplink) -> KafkaResult<()> {
@@ -262,6 +265,10 @@ impl Log {
         };
         if self.table.apply(offset, at_ms, step).is_some() {
             self.displacing.insert(offset);
+            // Most are other nodes', and count there.
+            if self.displacing.len() > DISPLACING_MAX {
+                self.displacing.pop_first();
+            }
         }
     }
 }

@@ -120,14 +120,12 @@ impl Publisher {
     }
 
     /// An idempotent producer can come to a state that it cannot leave: then another one takes its place.
-    /// What was in line in the old one ends as unknown.
-    pub fn renew_if_broken(&self, clients: &Clients) -> KafkaResult<()> {
+    /// What was in line in the old one, which is returned, ends as unknown. Dropping it waits for its thread.
+    pub fn renew_if_broken(&self, clients: &Clients) -> KafkaResult<Option<Publishing>> {
         let mut client = entered(self.durable.lock());
-        if let Some((code, reason)) = client.client().fatal_error() {
-            tracing::error!(%code, reason, "a publisher of Kafka is broken, and replaced");
-            *client = clients.durable()?;
-        }
-        Ok(())
+        let Some((code, reason)) = client.client().fatal_error() else { return Ok(None) };
+        tracing::error!(%code, reason, "a publisher of Kafka is broken, and replaced");
+        Ok(Some(std::mem::replace(&mut *client, clients.durable()?)))
     }
 
     /// The partitions whose committed offsets are to be asked for.

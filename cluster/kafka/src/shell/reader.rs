@@ -73,10 +73,11 @@ impl Deliveries {
 
 /// Claims a partition and begins to read it.
 pub async fn begin(uplink: &Arc<Uplink>, wanted: Wanted) -> Result<Deliveries, ConsumeError> {
+    let thread = uplink.machine.tasks.worker("kafka reader");
     let claiming = async {
         uplink.ready().await;
         loop {
-            match claim(uplink, &wanted).await {
+            match claim(uplink, &*thread, &wanted).await {
                 Ok(claimed) => return claimed,
                 Err(error) => tracing::warn!(?wanted, %error, "cannot consume yet"),
             }
@@ -100,7 +101,6 @@ pub async fn begin(uplink: &Arc<Uplink>, wanted: Wanted) -> Result<Deliveries, C
         is_answered: true,
         changed: false,
     };
-    let thread = uplink.machine.tasks.worker("kafka reader");
     // Nobody waits for it: it ends when the other ends are dropped.
     drop(thread.run(Box::new(move || reading.run())));
     Ok(Deliveries { settle, batches })

@@ -139,10 +139,15 @@ impl Uplink {
                 return vec![Err(PublishError::Unknown); count];
             };
             let confirms = uplink.publisher.confirms(in_line).await;
-            if confirms.contains(&Err(PublishError::Unknown))
-                && let Err(error) = uplink.publisher.renew_if_broken(&uplink.clients)
-            {
-                tracing::error!(%error, "there is no other publisher");
+            if confirms.contains(&Err(PublishError::Unknown)) {
+                match uplink.publisher.renew_if_broken(&uplink.clients) {
+                    Ok(None) => {}
+                    Ok(Some(broken)) => {
+                        let closing = uplink.machine.tasks.worker("kafka closing");
+                        drop(closing.run(Box::new(move || drop(broken))));
+                    }
+                    Err(error) => tracing::error!(%error, "there is no other publisher"),
+                }
             }
             confirms
         })
@@ -153,10 +158,19 @@ impl Uplink {
         &self,
         question: impl FnOnce(&Reading) -> KafkaResult<T> + Send + 'static,
     ) -> KafkaResult<T> {
+        self.ask_on(&*self.asking, question).await
+    }
+
+    /// The same on a worker.
+    pub async fn ask_on<T: Send + 'static>(
+        &self,
+        worker: &dyn Worker,
+        question: impl FnOnce(&Reading) -> KafkaResult<T> + Send + 'static,
+    ) -> KafkaResult<T> {
         // Whoever has stopped waiting asks nothing any more: without an answer each question takes seconds.
         let waiting = Arc::new(());
         let (client, still) = (Arc::clone(&self.offsets), Arc::downgrade(&waiting));
-        let asked = run_on(&*self.asking, move || match still.upgrade() {
+        let asked = run_on(worker, move || match still.upgrade() {
             Some(_) => question(&client),
             None => Err(KafkaError::Canceled),
         });

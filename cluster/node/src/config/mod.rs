@@ -94,6 +94,10 @@ pub struct Service {
     pub scopes: Vec<String>,
 }
 
+/// So many partitions can one store node consume: `channel_max` of RabbitMQ is 2,047 by default, and some are for
+/// other things.
+const RABBITMQ_PARTITIONS: u16 = 2_000;
+
 impl ClusterConfig {
     /// Slices of the conversations, unless the file says otherwise.
     const PARTITIONS: u16 = 16;
@@ -195,6 +199,14 @@ impl ClusterConfig {
                 usize::from(partitions) >= stores,
                 "partitions",
                 format!("at least one per store is needed, found {partitions} for {stores} stores"),
+            ),
+            (
+                self.engine.broker != BrokerChoice::RabbitMq || partitions <= RABBITMQ_PARTITIONS,
+                "partitions",
+                format!(
+                    "at most {RABBITMQ_PARTITIONS} with RabbitMQ, found {partitions}: a store node that owns all of \
+                     them needs a channel for each, and has 2047 on its connection"
+                ),
             ),
             (self.rate_per_second != Some(0), "rate_per_second", "at least 1".into()),
         ];

@@ -254,6 +254,20 @@ fn all_mistakes_are_found_at_once() {
 }
 
 #[test]
+fn rabbitmq_has_as_many_partitions_as_a_node_has_channels() {
+    let mistakes = |broker, partitions| {
+        let engine = EngineConfig { broker, ..EngineConfig::default() };
+        let plain = ClusterConfig::development(topology(), 1);
+        let of_partitions = ClusterConfig { partitions, engine, ..plain }.mistakes();
+        of_partitions.into_iter().filter(|it| it.starts_with("partitions: ")).collect::<Vec<_>>()
+    };
+    assert_eq!(mistakes(BrokerChoice::RabbitMq, 2_000), [""; 0]);
+    assert_eq!(mistakes(BrokerChoice::Kafka, 2_001), [""; 0]);
+    let [told] = &*mistakes(BrokerChoice::RabbitMq, 2_001) else { panic!("one") };
+    assert!(told.starts_with("partitions: at most 2000 with RabbitMQ, found 2001: "), "{told}");
+}
+
+#[test]
 fn a_burst_grows_with_the_rate_and_never_overflows() {
     let burst = |rate| {
         let rate_per_second = rate;

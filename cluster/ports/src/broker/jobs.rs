@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 ///   newer one for which there is no room then is `Full`, and counted.
 /// - What a lost consumer held comes again, however often. When a failed attempt is repeated, and how
 ///   often, is the consumer's matter: it holds the job meanwhile.
-/// - A job is in the hands of one consumer at a time. Whether several consumers share a queue, or the
+/// - A job is in the hands of one consumer at a time; where consumers learn late that they are lost, as with Kafka, of
+///   an older one and its successor for as long as that takes. Whether several consumers share a queue, or the
 ///   newest one has it, is the broker's matter.
 ///
 /// # Kept by

@@ -101,6 +101,11 @@ impl Session {
         self.object.as_ref().expect("it is taken when the session is dropped")
     }
 
+    /// Whether it can be used on.
+    pub fn is_good(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == State::Good as u8
+    }
+
     /// The rows of a statement.
     pub async fn query(&self, sql: &str, parameters: Parameters<'_>) -> Result<Vec<Row>, Failure> {
         self.in_time(async {
@@ -131,14 +136,13 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        let state = self.state.load(Ordering::Relaxed);
-        if state != State::Good as u8
+        if !self.is_good()
             && let Some(object) = self.object.take()
         {
             // Out of the pool, and closed.
             drop(Object::take(object));
         }
-        if state == State::Silent as u8 {
+        if self.state.load(Ordering::Relaxed) == State::Silent as u8 {
             self.pool.retain(|_, _| false);
         }
     }

@@ -108,7 +108,8 @@ impl<'a> PostgresView<'a> {
 
 impl Drop for PostgresView<'_> {
     fn drop(&mut self) {
-        if let Some(session) = self.session.take() {
+        // One that is not to be used again is closed, which ends its transaction.
+        if let Some(session) = self.session.take().filter(Session::is_good) {
             // Nobody waits for it; the connection goes back to the pool when it is done.
             self.store.in_background(async move {
                 let _ = session.in_time(session.client().batch_execute("ROLLBACK")).await;

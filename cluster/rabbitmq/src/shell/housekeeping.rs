@@ -1,6 +1,7 @@
 //! What every node does beside, while it has a link: counts what gave way in full queues, and brings back
 //! what could not be routed.
 
+use super::consuming::to_its_end;
 use super::deliveries::{Deliveries, Settle};
 use super::link::{self, Link};
 use super::messages;
@@ -49,14 +50,19 @@ async fn always<F: Future<Output = lapin::Result<()>>>(
     }
 }
 
-async fn begin(uplink: &Uplink, link: &Arc<Link>, queue: &str) -> lapin::Result<Deliveries> {
-    let channel = link.consuming.create_channel().await?;
-    Deliveries::begin(&uplink.machine, link, channel, queue, PREFETCH).await
+/// To its end, though this is aborted with the link: see [`to_its_end`].
+async fn begin(uplink: &Uplink, link: &Arc<Link>, queue: String) -> lapin::Result<Deliveries> {
+    let (machine, link) = (uplink.machine.clone(), Arc::clone(link));
+    let beginning = async move {
+        let channel = link.consuming.create_channel().await?;
+        Deliveries::begin(&machine, &link, channel, &queue, PREFETCH).await
+    };
+    to_its_end(&uplink.machine, beginning).await
 }
 
 /// Each notice is counted by one node.
 async fn count_shed(uplink: &Uplink, link: &Arc<Link>) -> lapin::Result<()> {
-    let mut shed = begin(uplink, link, &uplink.topology.shed()).await?;
+    let mut shed = begin(uplink, link, uplink.topology.shed()).await?;
     while let Ok(batch) = shed.next().await {
         for delivery in &batch {
             count(uplink, &delivery.properties);
@@ -80,7 +86,7 @@ fn count(uplink: &Uplink, notice: &BasicProperties) {
 /// A queue was deleted by hand, and messages came for it: it is made again, and they go into it. Each node
 /// brings back what RabbitMQ gives it.
 async fn bring_back(uplink: &Arc<Uplink>, link: &Arc<Link>) -> lapin::Result<()> {
-    let mut unrouted = begin(uplink, link, &uplink.topology.unrouted()).await?;
+    let mut unrouted = begin(uplink, link, uplink.topology.unrouted()).await?;
     let channel = link.consuming.create_channel().await?;
     while let Ok(batch) = unrouted.next().await {
         for Delivery { delivery_tag, routing_key, properties, data, .. } in batch {

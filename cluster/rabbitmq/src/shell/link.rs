@@ -85,14 +85,20 @@ fn uri(config: &RabbitConfig, address: &str) -> AMQPUri {
 
 /// Makes what is always there, if it is not.
 pub async fn make(channel: &Channel, topology: &Topology) -> lapin::Result<()> {
+    make_exchanges(channel, topology).await?;
+    for queue in topology.standing_queues() {
+        declare(channel, queue).await?;
+    }
+    Ok(())
+}
+
+/// Makes the exchanges that are not there: who publishes to one that is missing loses the channel.
+pub async fn make_exchanges(channel: &Channel, topology: &Topology) -> lapin::Result<()> {
     for exchange in topology.exchanges() {
         let kind = if exchange.fanout { ExchangeKind::Fanout } else { ExchangeKind::Direct };
         let options = ExchangeDeclareOptions { durable: true, ..Default::default() };
         let arguments = table(exchange.arguments);
         channel.exchange_declare(exchange.name.into(), kind, options, arguments).await?;
-    }
-    for queue in topology.standing_queues() {
-        declare(channel, queue).await?;
     }
     Ok(())
 }

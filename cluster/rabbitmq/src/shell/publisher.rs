@@ -18,7 +18,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 /// Most messages that are published on a channel and not confirmed. A channel that waits for a queue takes 400
 /// more at most (`credit_flow`), and then RabbitMQ reads nothing of its whole connection.
@@ -71,9 +71,14 @@ async fn publish_all(
     with: &Publishing,
     line: &mut mpsc::UnboundedReceiver<Outgoing>,
 ) -> Result<(), Ended> {
+    let mut is_given_up = false;
     loop {
         let opening = async {
             let channel = with.connection.create_channel().await?;
+            if is_given_up {
+                // Perhaps because an exchange was deleted by hand.
+                link::make_exchanges(&channel, &with.topology).await?;
+            }
             channel.confirm_select(ConfirmSelectOptions::default()).await?;
             Ok(channel)
         };
@@ -92,6 +97,7 @@ async fn publish_all(
             tracing::warn!(error = %ports::with_causes(&error), "a channel to RabbitMQ is given up");
         }
         give_up(channel, line).await;
+        is_given_up = true;
     }
 }
 
@@ -136,6 +142,8 @@ impl Publisher<'_> {
     async fn run(mut self, line: &mut mpsc::UnboundedReceiver<Outgoing>) -> Result<(), Ended> {
         let mut under_way = FuturesUnordered::new();
         let mut progress = Instant::now();
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
@@ -147,25 +155,26 @@ impl Publisher<'_> {
                         answer(confirmed, result);
                     }
                 }
+                // Before what comes in line, which may come more often than this.
+                _ = looks.tick(), if !under_way.is_empty() => {
+                    if self.with.connection.status().blocked() {
+                        progress = Instant::now();
+                    } else if progress.elapsed() > SILENCE {
+                        return Err(Ended::Silent);
+                    }
+                }
                 next = line.recv(), if under_way.len() < WINDOW => {
                     let Some(outgoing) = next else { return Ok(()) };
                     // Whoever waited was told that it is unknown, and may have put it in line again.
                     if outgoing.confirmed.is_closed() && outgoing.to.is_kept() {
                         continue;
                     }
+                    let to = outgoing.to;
+                    let (confirmed, confirm) = self.publish(outgoing).await?;
                     if under_way.is_empty() {
                         progress = Instant::now();
                     }
-                    let to = outgoing.to;
-                    let (confirmed, confirm) = self.publish(outgoing).await?;
                     under_way.push(async move { (to, confirmed, confirm.await) });
-                }
-                () = sleep(LOOK), if !under_way.is_empty() => {
-                    if self.with.connection.status().blocked() {
-                        progress = Instant::now();
-                    } else if progress.elapsed() > SILENCE {
-                        return Err(Ended::Silent);
-                    }
                 }
             }
         }

@@ -18,13 +18,36 @@ use protocol::{Epoch, NodeNumber, Partition};
 pub const RENEW_MS: u64 = 500;
 /// For how long the standby that comes first must see no renewal, milliseconds.
 pub const SILENCE_MS: u64 = 4 * RENEW_MS;
-/// Between two looks, milliseconds; what is longer is an interruption.
-pub const LOOKS_APART_MS: u64 = 2 * RENEW_MS;
+/// Between two looks, milliseconds. What is longer says no more than a look does: an engine was slow, perhaps for the
+/// owner as well, or the node was asleep.
+const LOOKS_APART_MS: u64 = 2 * RENEW_MS;
 /// How much longer each further standby waits, milliseconds: two looks, so that the one before it is
 /// seen.
 pub const RANK_MS: u64 = 2 * RENEW_MS;
 
-/// A node's part in one partition.
+/// The time that a node has watched, which is what silence is measured in. With an engine that takes its time for each
+/// look, as many looks without a renewal are silence as at the usual pace.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Watch {
+    looked_ms: u64,
+    watched_ms: u64,
+}
+
+impl Watch {
+    /// A look, at a time; the time that was watched.
+    pub fn look(&mut self, now_ms: u64) -> u64 {
+        let gap_ms = now_ms.saturating_sub(std::mem::replace(&mut self.looked_ms, now_ms));
+        self.watched_ms += if gap_ms > LOOKS_APART_MS { RENEW_MS } else { gap_ms };
+        self.watched_ms
+    }
+
+    /// The same at the last look.
+    pub const fn watched_ms(&self) -> u64 {
+        self.watched_ms
+    }
+}
+
+/// A node's part in one partition. All times are those of a [`Watch`].
 #[derive(Clone, Debug)]
 pub struct Candidate {
     partition: Partition,
@@ -87,8 +110,8 @@ impl Candidate {
         Decision::Claim(Claim { partition, owner: self.node, seen: current })
     }
 
-    /// This node could not look for a while: the engine was out of reach, perhaps for the owner as well,
-    /// or the node was asleep. What a standby saw before says nothing of the time between.
+    /// A look came to nothing: the engine was out of reach, perhaps for the owner as well. What a standby saw before
+    /// says nothing of the time between.
     pub fn interrupted(&mut self) {
         if let State::Standby(seen) = &mut self.state {
             *seen = None;

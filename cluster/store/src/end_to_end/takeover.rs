@@ -2,6 +2,7 @@
 
 use super::*;
 use ports::CallError;
+use protocol::Partition;
 use tokio::time::Instant;
 
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -101,6 +102,23 @@ async fn an_owner_that_is_cut_off_from_the_engine_steps_down() {
     assert!(all.iter().all(|(.., epoch)| *epoch <= 2), "nobody has leapfrogged: {all:?}");
     assert_eq!(gateway.stored().await, [1, 2, 3], "once");
     assert_eq!(cut.broker.depth(inbound()), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partition_that_cannot_be_claimed_holds_up_no_other() {
+    let (mut first, second, gateway) = two().await;
+    second.hold_up(Some(Partition(0)));
+    first.kill().await;
+    tokio::time::sleep(PATIENCE).await;
+    let owned: Vec<(u16, u16)> = owners(&gateway)
+        .await
+        .into_iter()
+        .map(|(partition, owner, _)| (partition, owner))
+        .collect();
+    assert_eq!(owned, [(1, 2), (2, 2), (3, 2)]);
+    second.hold_up(None);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(owners(&gateway).await[0], (0, 2, 2));
 }
 
 /// Its partitions were taken from it while it could not reach the engine, and its reads hang still.

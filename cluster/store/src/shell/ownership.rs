@@ -4,11 +4,11 @@
 
 use super::input::Input;
 use crate::config::StoreConfig;
-use crate::core::ownership::{Candidate, Decision, LOOKS_APART_MS, RENEW_MS};
+use crate::core::ownership::{Candidate, Decision, RENEW_MS, Watch};
 use ports::message_store::{Claim, Fenced, Lease, MessageStore, StoreError};
 use ports::{Directory, Worker, tasks};
 use protocol::Partition;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -25,8 +25,16 @@ pub struct Ownership {
     began: Instant,
     /// Lost, and not reported yet: the second half of a look may fail.
     lost: Vec<Fenced>,
-    /// The last look.
-    looked_ms: u64,
+    watch: Watch,
+    /// Could not be claimed, though nobody else has them: something in the engine holds them up.
+    stuck: BTreeSet<Partition>,
+}
+
+/// What became of claims.
+#[derive(Default)]
+struct Claimed {
+    acquired: Vec<Lease>,
+    stuck: Option<(Partition, StoreError)>,
 }
 
 /// What has changed since the last look.
@@ -73,7 +81,8 @@ impl Ownership {
             is_contested,
             began,
             lost: Vec::new(),
-            looked_ms: 0,
+            watch: Watch::default(),
+            stuck: BTreeSet::new(),
         }
     }
 
@@ -127,15 +136,10 @@ impl Ownership {
         }
     }
 
-    fn now_ms(&self) -> u64 {
-        self.began.elapsed().as_millis() as u64
-    }
-
     /// The owner has stepped down already.
     fn fenced(&mut self, Fenced { partition, current }: Fenced) {
-        let now_ms = self.now_ms();
         if let Some(candidate) = self.candidates.get_mut(&partition) {
-            candidate.fenced(now_ms, current);
+            candidate.fenced(self.watch.watched_ms(), current);
         }
     }
 
@@ -153,24 +157,30 @@ impl Ownership {
             partitions.into_iter().map(seen).collect::<Result<Vec<_>, StoreError>>()
         });
         let seen = seen.await?;
-        let now_ms = self.now_ms();
-        if now_ms.saturating_sub(std::mem::replace(&mut self.looked_ms, now_ms)) > LOOKS_APART_MS {
-            self.interrupted();
-        }
+        let watched_ms = self.watch.look(self.began.elapsed().as_millis() as u64);
         let (mut leases, mut claims) = (Vec::new(), Vec::new());
         for (partition, current) in seen {
             if let Some(owner) = current.known() {
                 self.directory.learn(partition, owner);
             }
             let Some(candidate) = self.candidates.get_mut(&partition) else { continue };
-            match candidate.observe(now_ms, current) {
+            match candidate.observe(watched_ms, current) {
                 Decision::Wait => {}
                 Decision::Renew(lease) => leases.push(lease),
                 Decision::Claim(claim) => claims.push(claim),
                 Decision::StepDown(fenced) => self.lost.push(fenced),
             }
         }
-        let acquired = self.claim_and_renew(claims, leases).await?;
+        // What is stuck takes its time, and is tried last.
+        claims.sort_by_key(|claim| self.stuck.contains(&claim.partition));
+        let Claimed { acquired, stuck } = self.claim_and_renew(claims, leases).await?;
+        for Lease { partition, .. } in &acquired {
+            self.stuck.remove(partition);
+        }
+        if let Some((partition, error)) = stuck {
+            tracing::warn!(%partition, %error, "a partition cannot be taken over");
+            self.stuck.insert(partition);
+        }
         for Lease { partition, epoch } in &acquired {
             if let Some(candidate) = self.candidates.get_mut(partition) {
                 candidate.acquired(*epoch);
@@ -179,23 +189,32 @@ impl Ownership {
         Ok(Looked { lost: std::mem::take(&mut self.lost), acquired })
     }
 
+    /// Up to the first claim that comes to nothing: it may have taken seconds, and others wait for this node's
+    /// renewals.
     async fn claim_and_renew(
         &self,
         claims: Vec<Claim>,
         leases: Vec<Lease>,
-    ) -> Result<Vec<Lease>, LookError> {
+    ) -> Result<Claimed, LookError> {
         if claims.is_empty() && leases.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Claimed::default());
         }
         let store = Arc::clone(&self.store);
         self.on_worker(move || {
             // Who is fenced by now is noticed at the next look.
             store.renew(&leases)?;
-            let mut acquired = Vec::new();
+            let mut claimed = Claimed::default();
             for claim in &claims {
-                acquired.extend(store.acquire(claim)?);
+                match store.acquire(claim) {
+                    Ok(lease) => claimed.acquired.extend(lease),
+                    Err(error @ StoreError::Corrupt(_)) => return Err(error),
+                    Err(error) => {
+                        claimed.stuck = Some((claim.partition, error));
+                        break;
+                    }
+                }
             }
-            Ok(acquired)
+            Ok(claimed)
         })
         .await
     }

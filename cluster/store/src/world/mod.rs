@@ -18,12 +18,12 @@ use protocol::design::FanOut;
 use protocol::limits::{BrokerLimits, StoreLimits};
 use protocol::records::{Action, Inbound, SessionRef};
 use protocol::{
-    ClientMessageId, ConversationId, Design, GatewayId, Incarnation, NodeNumber, SessionId, UserId,
-    partition,
+    ClientMessageId, ConversationId, Design, GatewayId, Incarnation, NodeNumber, Partition,
+    SessionId, UserId, partition,
 };
 use slow::Slowness;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use tokio::task::AbortHandle;
 
 pub const PARTITIONS: u16 = 4;
@@ -86,6 +86,13 @@ impl World {
     pub fn reach(&self, is_reached: bool) {
         let shared = self.shared.as_ref().expect("an engine is shared");
         shared.is_cut.store(!is_reached, Ordering::Relaxed);
+    }
+
+    /// The partition of which something in the engine holds up every claim of this node.
+    pub fn hold_up(&self, partition: Option<Partition>) {
+        let shared = self.shared.as_ref().expect("an engine is shared");
+        let stuck = partition.map_or(0, |partition| u32::from(partition.0) + 1);
+        shared.stuck.store(stuck, Ordering::Relaxed);
     }
 
     /// How often this node has looked at the shared engine.
@@ -210,6 +217,8 @@ impl World {
 struct Reachable {
     engine: Arc<MemoryStore>,
     is_cut: Arc<AtomicBool>,
+    /// The number of a partition and one more; 0: none. See `World::hold_up`.
+    stuck: Arc<AtomicU32>,
     views: Arc<AtomicU64>,
 }
 
@@ -224,6 +233,9 @@ impl Reachable {
 
 impl MessageStore for Reachable {
     fn acquire(&self, claim: &Claim) -> Result<Option<Lease>, StoreError> {
+        if u32::from(claim.partition.0) + 1 == self.stuck.load(Ordering::Relaxed) {
+            return Err(StoreError::Unavailable("its row is locked".to_owned()));
+        }
         self.reached()?.acquire(claim)
     }
 

@@ -64,6 +64,33 @@ fn silence_that_was_not_watched_does_not_count() {
 }
 
 #[test]
+fn looks_that_take_long_count_as_looks_and_no_longer() {
+    let mut watch = Watch::default();
+    assert_eq!([500, 1_000, 2_000].map(|now_ms| watch.look(now_ms)), [500, 1_000, 2_000]);
+    // Looks of 1.6 s, half a second apart; then the node sleeps for a minute.
+    assert_eq!([4_100, 6_200, 66_200].map(|now_ms| watch.look(now_ms)), [2_500, 3_000, 3_500]);
+    assert_eq!(watch.watched_ms(), 3_500);
+}
+
+#[test]
+fn an_owner_that_died_is_found_out_however_slow_the_engine_is_and_one_that_renews_is_left_alone() {
+    for renews in [false, true] {
+        let (mut watch, mut candidate) =
+            (Watch::default(), Candidate::new(PARTITION, NodeNumber(2), 0));
+        let mut claimed_at = None;
+        for look in 0..20_u64 {
+            let renewals = if renews { 7 + look / 2 } else { 7 };
+            let watched_ms = watch.look(look * 2_100);
+            if candidate.observe(watched_ms, record(1, 4, renewals)) != Decision::Wait {
+                claimed_at.get_or_insert(look);
+            }
+        }
+        // Seen first at look 0.
+        assert_eq!(claimed_at, (!renews).then_some(4));
+    }
+}
+
+#[test]
 fn an_earlier_life_of_a_node_is_not_waited_for() {
     let own = record(2, 4, 7);
     check(2, &[(0, own, claim(2, own))]);
