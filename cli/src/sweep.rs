@@ -19,7 +19,8 @@ pub struct SweepOutput<'a> {
 }
 
 /// Makes a run of every combination and prints its result; at the end all of them in one table and, in
-/// their folder, on one page. The status of the worst. A single run is no sweep: it has no table.
+/// their folder, on one page. The status of the worst, and at least that of an unknown one if not all were made. A
+/// single run is no sweep: it has no table.
 pub fn run(
     opening: &Opening,
     opened: &[Opened],
@@ -46,13 +47,22 @@ pub fn run(
     }
     out.map(prepared).transpose()?;
     let (mut worst, mut files) = (0, Vec::<VerdictFile>::new());
-    let mut problems = Vec::new();
+    let (mut problems, mut broke) = (Vec::new(), None);
+    let total = opened.len();
     for (number, opened) in (1..).zip(opened) {
         if !json {
             console::result(&format!("{}\n", opened.overrides.join(" ")));
         }
         let name = format!("{number}");
-        let concluded = one(opened, out.map(|out| out.join(&name)).as_deref())?;
+        let concluded = match one(opened, out.map(|out| out.join(&name)).as_deref()) {
+            Ok(concluded) => concluded,
+            // What the others have shown is told all the same.
+            Err(error) if !files.is_empty() => {
+                broke = Some(error.context(format!("run {number} of {total}")));
+                break;
+            }
+            Err(error) => return Err(error),
+        };
         worst = worst.max(severity(concluded.status));
         if !json {
             console::conclusion(&concluded, false);
@@ -77,6 +87,16 @@ pub fn run(
     github::tell(&sweep, &problems);
     if let Some(out) = out {
         sweep.write(out).with_context(|| format!("cannot write {}", out.display()))?;
+    }
+    if let Some(signal) = (*stop.borrow()).filter(|_| files.len() < total && broke.is_none()) {
+        console::note(&format!("stopped by {signal} after {} of {total} runs", files.len()));
+        worst = worst.max(severity(2));
+    }
+    match broke {
+        // A violation stands, whatever keeps the next run from being made.
+        Some(error) if BY_SEVERITY[worst] == 1 => console::error(&format!("{error:#}")),
+        Some(error) => return Err(error),
+        None => {}
     }
     Ok(BY_SEVERITY[worst])
 }

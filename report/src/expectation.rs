@@ -94,15 +94,24 @@ fn thresholds(wanted: &Thresholds, measured: &Measured) -> Vec<Expectation> {
             Recovery::After(us) => (Some(recovered(us)), Some(us <= number::micros(limit))),
         };
         let wanted = format!("at most {}", number::latency(number::micros(limit)));
-        // It is a matter of the slowest tenth.
-        open_if_the_machines(expectation("recovery", wanted, got, met), 0.1, measured)
+        let one = expectation("recovery", wanted, got, met);
+        match measured.recovery() {
+            Recovery::Never => open_if(one, || measured.machine_may_explain_no_recovery()),
+            // It is a matter of the slowest tenth.
+            _ => open_if_the_machines(one, 0.1, measured),
+        }
     }));
     expectations
 }
 
 /// A demand is open, not missed, if its machine may be why it was late: this share of the operations.
 fn open_if_the_machines(one: Expectation, late: f64, measured: &Measured) -> Expectation {
-    let why = if one.met == Some(false) { measured.machine_may_explain(late) } else { None };
+    open_if(one, || measured.machine_may_explain(late))
+}
+
+/// A demand is open, not missed, if there is another explanation.
+fn open_if(one: Expectation, explanation: impl Fn() -> Option<String>) -> Expectation {
+    let why = if one.met == Some(false) { explanation() } else { None };
     match why {
         Some(why) => Expectation { met: None, got: format!("{}; {why}", one.got), ..one },
         None => one,

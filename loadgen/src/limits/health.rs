@@ -47,7 +47,8 @@ pub async fn until_hopeless(
         if processors.is_starved(&parties(nodes), asleep.elapsed()) {
             if is_set_up {
                 limits.starved_in_set_up();
-            } else {
+            } else if *phase.borrow() < Phase::Judge {
+                // All that is due has come by then, or is late.
                 limits.add("processors", 1);
             }
         }

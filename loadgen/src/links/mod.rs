@@ -14,6 +14,8 @@ mod tests;
 pub use board::Board;
 pub use plan::{Interposed, Reach, Unreachable};
 
+use crate::limits::Limits;
+use crate::limits::health::feel_lag;
 use crate::run::thread;
 use ports::Machine;
 use std::collections::BTreeMap;
@@ -22,6 +24,7 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
+use verify::history::event::Deadlines;
 
 /// A link to be carried.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,11 +57,16 @@ pub struct Proxies {
 }
 
 impl Proxies {
-    /// Carries these links from now on, on a thread of their own.
+    /// Carries these links from now on, on a thread of their own. That one is late makes everything late which it
+    /// carries: it is a limit of the generator, as that users are late is.
     ///
     /// # Errors
     /// An address is taken.
-    pub fn start(carried: &[Carried], machine: Machine) -> io::Result<Self> {
+    pub fn start(
+        carried: &[Carried],
+        machine: Machine,
+        (limits, deadlines): (Arc<Limits>, Deadlines),
+    ) -> io::Result<Self> {
         let (board, carried) = (Arc::new(Board::default()), carried.to_vec());
         if carried.is_empty() {
             return Ok(Self { board, carried, _stop: None });
@@ -70,8 +78,12 @@ impl Proxies {
         thread("links", move || {
             runtime.block_on(async move {
                 let _ = tell.send(proxy::serve_all(links, &machine, &for_links).await);
-                // Whoever could stop it is gone, or says so.
-                let _ = stopped.await;
+                tokio::select! {
+                    biased;
+                    // Whoever could stop it is gone, or says so.
+                    _ = stopped => {}
+                    never = feel_lag(&limits, deadlines) => match never {},
+                }
             });
             runtime.shutdown_background();
         });

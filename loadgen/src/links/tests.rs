@@ -45,7 +45,14 @@ fn link(is_there: bool) -> (Proxies, String) {
         });
     }
     let carried = Carried { from: "a".into(), to: "b".into(), at: at.clone(), reaches };
-    (Proxies::start(&[carried], machine).unwrap(), at)
+    let deadlines = Deadlines {
+        delivered_us: 1_000_000,
+        stuck_us: 1_000_000,
+        recovered_us: 1_000_000,
+        revocation_us: 1_000_000,
+        pushed_us: None,
+    };
+    (Proxies::start(&[carried], machine, (Arc::default(), deadlines)).unwrap(), at)
 }
 
 async fn connect(at: &str) -> TcpStream {

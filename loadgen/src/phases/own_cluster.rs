@@ -35,7 +35,8 @@ impl Phases {
             Cluster::new(program, scenario, data.as_path().into(), outside, recorder.clone());
         if let Ok(cluster) = &cluster {
             let machine = machine("links", seed, &self.limits);
-            let proxies = Proxies::start(cluster.carried(), machine);
+            let proxies =
+                Proxies::start(cluster.carried(), machine, (self.limits.clone(), self.deadlines()));
             self.proxies =
                 Some(proxies.map_err(|error| format!("no proxies for the links: {error}"))?);
         }

@@ -169,14 +169,12 @@ fn judged(file: &VerdictFile, rates: Option<Rates>) -> (Outcome, Vec<String>) {
     let mut limited = missed_bounds(&late);
     if !keeps_up(rates, &file.measured) {
         let missing = 1.0 - rates.accepted / rates.sent.max(f64::MIN_POSITIVE);
-        match file.measured.machine_may_explain(missing) {
-            Some(why) => limited.push(why),
-            None => {
-                let words = [rates.accepted, rates.sent].map(number::three_digits);
-                let behind =
-                    format!("{}/s were accepted of {}/s that were sent", words[0], words[1]);
-                broken.push(behind);
-            }
+        if let Some(why) = file.measured.machine_may_explain(missing) {
+            limited.push(why);
+        } else {
+            let words = [rates.accepted, rates.sent].map(number::three_digits);
+            let behind = format!("{}/s were accepted of {}/s that were sent", words[0], words[1]);
+            broken.push(behind);
         }
     }
     // What a judge says stands, and so does a bound that no machine explains.

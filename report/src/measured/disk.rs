@@ -1,15 +1,20 @@
 //! Whether a slow run may be slow because the disk stalled, for no reason of the cluster's.
 
 use super::{Look, Measured};
+use std::ops::Range;
 use verify::history::event::MACHINE;
 
 impl Measured {
     /// The share of the time in which operations were sent that the disk under the cluster's data stalled; `None`:
     /// it did not, or nobody looked.
     pub fn disk_stalled(&self) -> Option<f64> {
-        let sending = self.sending_us()?;
+        self.disk_stalled_in(&self.sending_us()?)
+    }
+
+    /// The same of a part of that time.
+    pub(super) fn disk_stalled_in(&self, part: &Range<u64>) -> Option<f64> {
         let machine = self.processes.iter().find(|used| *used.process == *MACHINE)?;
-        let mut looks = machine.looks.iter().filter(|look| sending.contains(&look.at_us));
+        let mut looks = machine.looks.iter().filter(|look| part.contains(&look.at_us));
         let (first, last) = (looks.next()?, looks.next_back()?);
         let stalled = |look: &Look| look.disk_stalled_us;
         let rise = stalled(last)?.saturating_sub(stalled(first)?);

@@ -23,12 +23,24 @@ impl Measured {
 
     /// Why nobody knows whether this share of the operations was late because of the cluster, in a sentence.
     pub fn machine_may_explain(&self, late: f64) -> Option<String> {
+        self.explained_in(&self.sending_us()?, late)
+    }
+
+    /// The same where latency was not back at its baseline when the run ended: so most operations were late from the
+    /// end of the last fault on.
+    pub fn machine_may_explain_no_recovery(&self) -> Option<String> {
+        let sending = self.sending_us()?;
+        let ended = self.faults.iter().filter_map(|fault| fault.to_us).max();
+        self.explained_in(&(ended.unwrap_or(0).max(sending.start)..sending.end), 0.5)
+    }
+
+    fn explained_in(&self, part: &Range<u64>, late: f64) -> Option<String> {
         let explains = |share: &f64| share * DELAYS >= late;
-        let crowded = self.crowded().filter(explains).map(|crowded| {
+        let crowded = self.crowded_in(part).filter(explains).map(|crowded| {
             format!("other work had the processors for {:.1} % of the time", crowded * 100.0)
         });
         crowded.or_else(|| {
-            let stalled = self.disk_stalled().filter(explains)? * 100.0;
+            let stalled = self.disk_stalled_in(part).filter(explains)? * 100.0;
             Some(format!(
                 "the disk stalled for {stalled:.1} % of the time, for no reason of the cluster's"
             ))
@@ -39,8 +51,10 @@ impl Measured {
 #[cfg(test)]
 mod tests {
     use crate::expectation::Expectation;
+    use crate::measured::Band;
     use crate::measured::disk::tests::stalled;
     use crate::measured::processors::tests::crowded;
+    use crate::sample;
 
     #[test]
     fn a_machine_explains_what_it_may_have_delayed_and_no_more() {
@@ -51,6 +65,21 @@ mod tests {
         let told = crowded(1).machine_may_explain(0.1).expect("5 % of the time");
         assert_eq!(told, "other work had the processors for 5.0 % of the time");
         assert_eq!(crowded(1).machine_may_explain(0.5), None);
+    }
+
+    #[test]
+    fn a_run_that_never_recovers_is_excused_by_what_happens_after_its_faults_alone() {
+        // Stalls of 200 ms from second 20 on, at the most.
+        let with = |ms, ended_s: u64| {
+            let mut measured = stalled(Some(ms));
+            let to_us = Some(ended_s * 1_000_000);
+            measured.faults = vec![Band { to_us, ..sample::measured().faults.remove(0) }];
+            measured.machine_may_explain_no_recovery()
+        };
+        assert_eq!(with(200, 12), None, "a ninetieth of 18 s");
+        assert_eq!(with(2_000, 22), None, "before the fault ended");
+        let told = with(2_000, 19).expect("2 of 11 s");
+        assert!(told.starts_with("the disk stalled for 18.2 % of the time"), "{told}");
     }
 
     #[test]

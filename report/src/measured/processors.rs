@@ -1,6 +1,7 @@
 //! Whether a slow run may be slow because other work had the processors of its machine.
 
 use super::{Look, Measured, Used};
+use std::ops::Range;
 use verify::history::event::{GENERATOR, MACHINE};
 
 /// From this share of them on, processors are used up.
@@ -13,7 +14,11 @@ impl Measured {
     /// least; `None`: they never were, or nobody looked at all of the run. What a cluster used that somebody else has started
     /// would look like other work.
     pub fn crowded(&self) -> Option<f64> {
-        let sending = self.sending_us()?;
+        self.crowded_in(&self.sending_us()?)
+    }
+
+    /// The same of a part of that time.
+    pub(super) fn crowded_in(&self, part: &Range<u64>) -> Option<f64> {
         let is_ours = |used: &&Used| *used.process != *MACHINE;
         let of_generator = |used: &Used| used.process.starts_with(GENERATOR);
         let ours = || self.processes.iter().filter(is_ours);
@@ -24,7 +29,7 @@ impl Measured {
         }
         let machine = self.processes.iter().find(|used| !is_ours(used))?;
         let processors = machine.processors? as f64;
-        let is_of = |look: &&Look| sending.contains(&look.at_us);
+        let is_of = |look: &&Look| part.contains(&look.at_us);
         let looks: Vec<_> = machine.looks.iter().filter(is_of).collect();
         let marks: Vec<u64> = looks.iter().map(|look| look.at_us).collect();
         let mut used_by_us = vec![0.0; marks.len().saturating_sub(1)];
