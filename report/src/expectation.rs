@@ -1,6 +1,6 @@
 //! What the scenario's `[expect]` demands, beside what came out.
 
-use crate::measured::{Latency, Measured, Operations, Percentiles, Recovery, Steady};
+use crate::measured::{Latency, Measured, Percentiles, Recovery, Steady};
 use crate::number;
 use crate::text::notes::within;
 use scenarios::Scenario;
@@ -55,20 +55,23 @@ pub fn expectations(
 fn thresholds(wanted: &Thresholds, measured: &Measured) -> Vec<Expectation> {
     let Thresholds { accept, deliver, lateness, requests, .. } = wanted;
     let Thresholds { refused_percent, throughput, recovery, .. } = wanted;
+    // The last one of each: the whole that it is a part of.
+    let accepted = &measured.accept.all;
+    let delivered = &measured.deliver.all;
     let percentiles = [
-        ("accept", &accept.all, &measured.accept.all),
-        ("accept_calm", &accept.calm, &measured.accept.calm),
-        ("accept_under_faults", &accept.under_faults, &measured.accept.under_fault),
-        ("deliver", &deliver.all, &measured.deliver.all),
-        ("deliver_calm", &deliver.calm, &measured.deliver.calm),
-        ("deliver_under_faults", &deliver.under_faults, &measured.deliver.under_fault),
-        (LATENESS, lateness, &measured.lateness),
+        ("accept", &accept.all, accepted, accepted),
+        ("accept_calm", &accept.calm, &measured.accept.calm, accepted),
+        ("accept_under_faults", &accept.under_faults, &measured.accept.under_fault, accepted),
+        ("deliver", &deliver.all, delivered, delivered),
+        ("deliver_calm", &deliver.calm, &measured.deliver.calm, delivered),
+        ("deliver_under_faults", &deliver.under_faults, &measured.deliver.under_fault, delivered),
+        (LATENESS, lateness, &measured.lateness, &measured.lateness),
     ];
     let mut expectations: Vec<Expectation> = percentiles
         .into_iter()
-        .flat_map(|(what, bounds, of_it)| within_bounds(what, bounds, of_it, measured))
-        .chain(by_operation("accept", &accept.operations, &measured.accept.operations, measured))
-        .chain(by_operation("deliver", &deliver.operations, &measured.deliver.operations, measured))
+        .flat_map(|(what, bounds, of_it, all)| within_bounds(what, bounds, (of_it, all), measured))
+        .chain(by_operation("accept", &accept.operations, &measured.accept, measured))
+        .chain(by_operation("deliver", &deliver.operations, &measured.deliver, measured))
         .chain(of_steady_part("accept_steady", &accept.steady, &measured.accept, measured))
         .chain(of_steady_part("deliver_steady", &deliver.steady, &measured.deliver, measured))
         .chain(of_requests(requests, measured))
@@ -126,7 +129,7 @@ fn of_steady_part(
     measured: &Measured,
 ) -> Vec<Expectation> {
     let mut expectations =
-        within_bounds(what, bounds, &latency.steady.unwrap_or_default(), measured);
+        within_bounds(what, bounds, (&latency.steady.unwrap_or_default(), &latency.all), measured);
     if latency.steady.is_none() {
         for one in &mut expectations {
             no_steady_state(measured).clone_into(&mut one.got);
@@ -148,13 +151,13 @@ const fn no_steady_state(measured: &Measured) -> &'static str {
 fn by_operation(
     what: &str,
     bounds: &OperationBounds,
-    operations: &Operations,
+    latency: &Latency,
     measured: &Measured,
 ) -> impl Iterator<Item = Expectation> {
     let OperationBounds { send, reply, edit, delete } = bounds;
-    let named = [send, reply, edit, delete].into_iter().zip(operations.named());
+    let named = [send, reply, edit, delete].into_iter().zip(latency.operations.named());
     named.flat_map(move |(bounds, (operation, of_it))| {
-        within_bounds(&format!("{what}_{operation}"), bounds, of_it, measured)
+        within_bounds(&format!("{what}_{operation}"), bounds, (of_it, &latency.all), measured)
     })
 }
 
@@ -168,14 +171,14 @@ fn of_requests(bounds: &RequestBounds, measured: &Measured) -> Vec<Expectation> 
         (Request::SignIn, "sign_in", &bounds.sign_in),
     ];
     let all = measured.requests_all.unwrap_or_default();
-    let mut expectations = within_bounds("requests", &bounds.all, &all, measured);
+    let mut expectations = within_bounds("requests", &bounds.all, (&all, &all), measured);
     for (request, name, bounds) in of_kind {
         let of_it = measured.requests.iter().find(|one| one.request == request);
         let percentiles = of_it.map(|one| one.all).unwrap_or_default();
         expectations.extend(within_bounds(
             &format!("requests_{name}"),
             bounds,
-            &percentiles,
+            (&percentiles, &all),
             measured,
         ));
     }
@@ -191,9 +194,11 @@ fn of_requests(bounds: &RequestBounds, measured: &Measured) -> Vec<Expectation> 
 fn within_bounds(
     what: &str,
     bounds: &PercentileBounds,
-    of_it: &Percentiles,
+    (of_it, whole): (&Percentiles, &Percentiles),
     measured: &Measured,
 ) -> Vec<Expectation> {
+    // Of a machine's time it is known which share was lost in all.
+    let part = of_it.count as f64 / whole.count.max(1) as f64;
     // Of which share of the operations each is the fastest.
     let all = [
         ("p50", 0.5, bounds.p50, of_it.p50_us),
@@ -206,7 +211,7 @@ fn within_bounds(
         let limit_us = number::micros(limit?);
         // At least so many were late: where the median is, half of them, whatever the bound is about.
         let late = all.iter().filter(|(.., us)| us.is_some_and(|us| us > limit_us));
-        let late = late.map(|(_, slowest, ..)| *slowest).fold(0.0, f64::max);
+        let late = late.map(|(_, slowest, ..)| *slowest * part).fold(0.0, f64::max);
         let count = number::count(of_it.count);
         let got = us.map(|us| format!("{} ({count} measured)", number::latency(us)));
         let wanted = format!("at most {}", number::latency(limit_us));

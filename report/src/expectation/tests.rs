@@ -153,6 +153,16 @@ fn what_the_machine_may_explain_is_open() {
     assert!(got.contains("9.00 s (100 measured); the disk stalled for 1.0 %"), "{got}");
     assert_eq!(open(&with(stalls(), [0, 9, 9])), [""; 0], "a tenth was late");
     assert_eq!(open(&with(stalled(None), [0, 0, 9])), [""; 0]);
+    // Half of a tenth of all of them.
+    let mut late = with(stalls(), [0, 0, 9]);
+    late.accept.under_fault = Percentiles { count: 10, ..with(stalls(), [9, 9, 9]).accept.all };
+    late.accept.calm = Percentiles { count: 5, ..late.accept.under_fault };
+    let accept = LatencyBounds { calm: bounds, under_faults: bounds, ..LatencyBounds::default() };
+    let of_parts = Thresholds { accept, ..Thresholds::default() };
+    let parts = check(&of_parts, &late);
+    let open_parts = parts.iter().filter(|(.., met)| met.is_none()).map(|(what, ..)| &**what);
+    let expected = ["p50", "p90", "p99", "max"].map(|of| format!("accept_calm_{of}"));
+    assert_eq!(open_parts.collect::<Vec<_>>(), expected);
     // Other work had the processors for five per cent of the time.
     let late = with(crowded(1), [0, 9, 9]);
     assert_eq!(open(&late), ["accept_p90", "accept_p99", "accept_max"]);

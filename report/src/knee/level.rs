@@ -141,7 +141,7 @@ fn judged(file: &VerdictFile, rates: Option<Rates>) -> (Outcome, Vec<String>) {
         (file.verdict, limits.is_empty(), &file.measured.unmeetable)
     {
         // It ended early because of a bound.
-        return if !missed.is_empty() {
+        return if file.measured.is_broken_for_certain(&file.expectations) {
             (Outcome::Broken, vec![why.clone()])
         } else if !late.is_empty() {
             (Outcome::GeneratorLimited, missed_bounds(&late))

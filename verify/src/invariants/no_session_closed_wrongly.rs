@@ -3,11 +3,11 @@
 //! - Judged: sessions, by the codes with which they are closed. The clients of a run say one `hello`, only
 //!   frames that can be decoded and none that is too large, and faults damage no byte between them and a
 //!   gateway. So 1002, 1009, 4400, 4402 and 4408 behind a `welcome` are mistakes of the gateway (or bugs of these
-//!   clients). So is 4410 where a user has one device, since that has one session at a time.
+//!   clients).
 //! - Excused: other codes. A history does not say when a token runs out (4401), how fast a device reads
-//!   (4411), what arrives in time (4409) and how many frames are too many (4429); the rest is about the gateway
-//!   (4500, 4501, 4503). Several devices of one user may be more sessions than a gateway is configured to keep
-//!   (4410). What becomes of those whose sessions end is what other claims judge, `no_stuck_session` and
+//!   (4411), what arrives in time (4409), how many frames are too many (4429), and whether the `hello` of a
+//!   connection that a device has given up comes behind that of its next one (4410); the rest is about the gateway
+//!   (4500, 4501, 4503). What becomes of those whose sessions end is what other claims judge, `no_stuck_session` and
 //!   `recovers_to_baseline` above all; so is who gets no session at all.
 //! - No bad choice: to refuse what is right would be a bug, not a design.
 //! - Broken by: a gateway that takes a frame for malformed that is not. Not by: a session whose token was
@@ -22,8 +22,6 @@ use crate::tally::Tally;
 
 /// The client has broken the protocol.
 const MISTAKES: [u16; 5] = [1002, 1009, 4400, 4402, 4408];
-/// Another session takes its place.
-const REPLACED: u16 = 4410;
 
 #[derive(Default)]
 pub(crate) struct Invariant;
@@ -35,12 +33,6 @@ impl Check for Invariant {
             What::Closed { code, .. } if MISTAKES.contains(&code) => {
                 tally.violated_by(state, event, || {
                     format!("the session was closed with {code}, and its client had broken no rule")
-                });
-            }
-            What::Closed { code: REPLACED, .. } if state.header.devices_per_user == 1 => {
-                tally.violated_by(state, event, || {
-                    let only = "and the device had no other session";
-                    format!("the session was closed with {REPLACED}, {only}")
                 });
             }
             _ => {}
@@ -56,35 +48,27 @@ mod tests {
 
     const NAME: &str = "no_session_closed_wrongly";
 
-    /// Two users with so many devices; the first one's session is closed with a code, and it comes back.
-    fn closed(devices: u32, code: u16) -> History {
-        let run = Builder::with_devices(2, devices, 1).group(1, &[1, 2]).connect_all().say(1, 1);
+    /// Of two users the first one's session is closed with a code, and it comes back.
+    fn closed(code: u16) -> History {
+        let run = Builder::new(2, 1).group(1, &[1, 2]).connect_all().say(1, 1);
         let device = run.device(1, 1);
         run.push(What::Closed { device, code }).connect(1, 1).say(2, 1).finish()
     }
 
     #[test]
     fn who_is_closed_for_what_the_gateway_cannot_do_was_not_wronged() {
-        for code in [0, 1000, 1006, 4401, 4409, 4411, 4429, 4500, 4501, 4503] {
-            assert_eq!(clean(NAME, &closed(1, code)).judged, 3, "{code}");
+        for code in [0, 1000, 1006, 4401, 4409, 4410, 4411, 4429, 4500, 4501, 4503] {
+            assert_eq!(clean(NAME, &closed(code)).judged, 3, "{code}");
         }
     }
 
     #[test]
     fn a_client_that_has_broken_no_rule_is_told_that_it_has() {
         for code in [1002, 1009, 4400, 4402, 4408] {
-            let found = violated(NAME, &closed(2, code));
+            let found = violated(NAME, &closed(code));
             let told = &found.evidence[0].what;
             let expected = "and its client had broken no rule";
             assert_eq!(told, &format!("the session was closed with {code}, {expected}"));
         }
-    }
-
-    #[test]
-    fn the_only_device_of_a_user_is_not_replaced() {
-        let found = violated(NAME, &closed(1, 4410));
-        let told = &found.evidence[0].what;
-        assert_eq!(told, "the session was closed with 4410, and the device had no other session");
-        clean(NAME, &closed(2, 4410));
     }
 }

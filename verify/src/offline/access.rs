@@ -37,11 +37,7 @@ pub(super) fn does_a_stranger_get_in(book: &Book<'_>) -> bool {
 
 /// Whether a gateway says that a client has broken the protocol, which the clients of a run never do.
 pub(super) fn is_a_client_accused(book: &Book<'_>) -> bool {
-    book.any(|is| match is {
-        What::Closed { code: 1002 | 1009 | 4400 | 4402 | 4408, .. } => true,
-        What::Closed { code: 4410, .. } => book.header.devices_per_user == 1,
-        _ => false,
-    })
+    book.any(|is| matches!(is, What::Closed { code: 1002 | 1009 | 4400 | 4402 | 4408, .. }))
 }
 
 /// Whether a fault other than attacks was active at a time or later, before a line.

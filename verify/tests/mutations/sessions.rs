@@ -43,7 +43,7 @@ pub const KINDS: &[Kind] = &[
         "a session ends for what no history says",
         "when a token runs out and how fast a device reads is not known",
         |case| {
-            let code = [4401, 4409, 4411, 4429, 4500, 4501, 4503][case.draw(7) as usize];
+            let code = [4401, 4409, 4410, 4411, 4429, 4500, 4501, 4503][case.draw(8) as usize];
             is_told(case, code)
         },
     ),

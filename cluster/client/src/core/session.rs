@@ -113,8 +113,9 @@ impl Session {
     }
 
     /// The connection is gone: a close code, or 0 if it was lost without a word. It comes back also after a code
-    /// that tells a client not to: this one does not break the protocol, so such a code is a mistake of the gateway,
-    /// which a judge of the run is told, and no reason to leave messages unsent.
+    /// that tells a client not to. This one does not break the protocol, so such a code is a mistake of the gateway,
+    /// which a judge of the run is told, or follows from a `hello` that came late; neither is a reason to leave messages
+    /// unsent.
     pub fn disconnected(&mut self, now_ms: u64, code: u16, out: &mut Vec<Output>) {
         if matches!(self.state, State::Apart | State::Stopped) {
             return;

@@ -170,8 +170,10 @@ impl Publisher<'_> {
                         continue;
                     }
                     let to = outgoing.to;
+                    let began = Instant::now();
                     let (confirmed, confirm) = self.publish(outgoing).await?;
-                    if under_way.is_empty() {
+                    // A connection that was blocked takes something again: confirms follow.
+                    if under_way.is_empty() || began.elapsed() > LOOK {
                         progress = Instant::now();
                     }
                     under_way.push(async move { (to, confirmed, confirm.await) });

@@ -121,6 +121,20 @@ async fn a_partition_that_cannot_be_claimed_holds_up_no_other() {
     assert_eq!(owners(&gateway).await[0], (0, 2, 2));
 }
 
+/// Nobody else would take them.
+#[tokio::test(start_paused = true)]
+async fn the_only_node_claims_until_everything_is_its_own() {
+    let mut only = World::sharing(1, Design::default());
+    only.hold_up(Some(Partition(1)));
+    only.start().await;
+    tokio::time::sleep(PATIENCE).await;
+    only.hold_up(None);
+    let gateway = Gateway::new(&only).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let all: Vec<u16> = owners(&gateway).await.iter().map(|(partition, ..)| *partition).collect();
+    assert_eq!(all, [0, 1, 2, 3]);
+}
+
 /// Its partitions were taken from it while it could not reach the engine, and its reads hang still.
 #[tokio::test(start_paused = true)]
 async fn nobody_waits_for_a_node_that_owns_nothing() {

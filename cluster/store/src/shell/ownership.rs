@@ -28,6 +28,8 @@ pub struct Ownership {
     watch: Watch,
     /// Could not be claimed, though nobody else has them: something in the engine holds them up.
     stuck: BTreeSet<Partition>,
+    /// The last look ended with a claim that came to nothing; those behind it were not made.
+    is_cut_short: bool,
 }
 
 /// What became of claims.
@@ -83,7 +85,13 @@ impl Ownership {
             lost: Vec::new(),
             watch: Watch::default(),
             stuck: BTreeSet::new(),
+            is_cut_short: false,
         }
+    }
+
+    /// Whether this node has not taken yet what nobody else can.
+    pub const fn is_held_up(&self) -> bool {
+        !self.is_contested && self.is_cut_short
     }
 
     /// The partitions that the node may own.
@@ -100,7 +108,7 @@ impl Ownership {
         let mut is_open = false;
         loop {
             // Nobody else can take what is on a disk of one's own.
-            let is_quiet = !self.is_contested && !is_open;
+            let is_quiet = !self.is_contested && !is_open && !self.is_cut_short;
             tokio::select! {
                 biased;
                 fenced = refused.recv() => match fenced {
@@ -177,6 +185,7 @@ impl Ownership {
         for Lease { partition, .. } in &acquired {
             self.stuck.remove(partition);
         }
+        self.is_cut_short = stuck.is_some();
         if let Some((partition, error)) = stuck {
             tracing::warn!(%partition, %error, "a partition cannot be taken over");
             self.stuck.insert(partition);

@@ -199,10 +199,16 @@ async fn first_look(
     ownership: &mut Ownership,
     shutdown: &Shutdown,
 ) -> Result<Option<Vec<Lease>>, ServeError> {
-    let mut is_first = true;
+    let (mut is_first, mut acquired) = (true, Vec::new());
     while !shutdown.is_requested() {
         match ownership.look().await {
-            Ok(looked) => return Ok(Some(looked.acquired)),
+            Ok(looked) => {
+                acquired.extend(looked.acquired);
+                if !ownership.is_held_up() {
+                    return Ok(Some(acquired));
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
             Err(LookError::Engine(error @ StoreError::Corrupt(_))) => {
                 return Err(ServeError::Engine(error.into()));
             }
