@@ -6,6 +6,7 @@ use super::calls::{Call, LookupCall};
 use super::effects::Effects;
 use super::outbound::Outlet;
 use super::sessions::Sessions;
+use super::streams::Behind;
 use protocol::frames::client::{Cursor, Cursors};
 use protocol::limits::GatewayLimits;
 use protocol::store_calls::UserConversation;
@@ -28,7 +29,7 @@ struct Greeting {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Beginning {
     /// The user's conversations, and the cursors that are known of them.
-    pub conversations: Vec<(ConversationId, Option<Sequence>)>,
+    pub conversations: Vec<(ConversationId, Behind)>,
     /// Cursors of conversations that the user has left: should the user join again, the stream does
     /// not begin before them.
     pub left: Vec<(ConversationId, Sequence)>,
@@ -171,7 +172,8 @@ impl Handshakes {
             .iter()
             .map(|item| {
                 let cursor = cursors.binary_search_by_key(&item.conversation, |c| c.conversation);
-                (item.conversation, cursor.ok().map(|index| cursors[index].sequence))
+                let cursor = cursor.ok().map(|index| cursors[index].sequence);
+                (item.conversation, Behind::Cursor(cursor))
             })
             .collect();
         let is_left = |cursor: &Cursor| {
@@ -181,7 +183,7 @@ impl Handshakes {
         let left = left.map(|cursor| (cursor.conversation, cursor.sequence)).collect();
         for join in &joins {
             if conversations.iter().all(|(known, _)| *known != join.conversation) {
-                conversations.push((join.conversation, Some(join.joined.before())));
+                conversations.push((join.conversation, Behind::Joining(join.joined.before())));
             }
         }
         conversations.dedup_by_key(|(conversation, _)| *conversation);
@@ -223,9 +225,12 @@ mod tests {
         handshakes.joined(id, member(7, 2, 9));
         let found = [member(6, 1, 1), member(7, 1, 1), member(7, 2, 1), member(8, 4, 1)];
         let beginning = handshakes.end(id, of_user(&found, UserId(7)));
-        let at =
-            |conversation, after: Option<u64>| (ConversationId(conversation), after.map(Sequence));
-        let conversations = vec![at(1, None), at(2, Some(6)), at(3, Some(7))];
+        let at = |conversation, behind| (ConversationId(conversation), behind);
+        let conversations = vec![
+            at(1, Behind::Cursor(None)),
+            at(2, Behind::Cursor(Some(Sequence(6)))),
+            at(3, Behind::Joining(Sequence(7))),
+        ];
         let left = vec![(ConversationId(9), Sequence(3))];
         assert_eq!(beginning, Some(Beginning { conversations, left }));
         assert_eq!(handshakes.end(id, &found), None, "welcomed once");
@@ -245,7 +250,9 @@ mod tests {
         assert_eq!(handshakes.go_on(id, more(vec![cursor(3, 6), cursor(2, 3)], false)), Ok(()));
         assert!(handshakes.could_cut() && !handshakes.is_unfinished(10_000, id));
         assert_eq!(handshakes.go_on(id, more(vec![], false)), Err(CloseCode::OutOfOrder));
-        let at = |conversation, after| (ConversationId(conversation), Some(Sequence(after)));
+        let at = |conversation, after| {
+            (ConversationId(conversation), Behind::Cursor(Some(Sequence(after))))
+        };
         let beginning = handshakes.end(id, &found).unwrap();
         assert_eq!(beginning.conversations, [at(1, 5), at(2, 4), at(3, 6)]);
     }

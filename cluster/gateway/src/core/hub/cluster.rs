@@ -120,8 +120,8 @@ impl<O: Outlet> Hub<O> {
         };
         self.out.say(id, ServerFrame::Welcome(welcome));
         self.streams.open(id, user, session.presence, left);
-        for (conversation, after) in conversations {
-            self.streams.enter(&mut self.out, id, conversation, after);
+        for (conversation, behind) in conversations {
+            self.streams.enter(&mut self.out, id, conversation, behind);
         }
         let lingering = self.sessions.take_lingering(user);
         self.streams.detach_unused(&mut self.out, user, lingering);

@@ -4,7 +4,7 @@ use super::*;
 use ports::StoreEvent;
 use protocol::design::{Delivery, Design, Membership};
 use protocol::frames::client::Receipt;
-use protocol::store_calls::DetachItem;
+use protocol::store_calls::{DetachItem, UserConversation};
 use protocol::{NodeNumber, Sequence};
 
 fn bench(design: Design) -> (Bench, Client) {
@@ -138,4 +138,42 @@ fn an_attachment_that_is_made_again_says_what_has_arrived() {
     let items: Vec<_> = bench.hub.take_calls().into_iter().flat_map(attach).collect();
     let arrived: Vec<_> = items.iter().map(|item| (item.user.0, item.after, item.again)).collect();
     assert_eq!(arrived, [(1, Some(Sequence(2)), true), (2, Some(Sequence(3)), true)]);
+}
+
+/// A device that is told that its user has left forgets how far it had got: what an earlier session showed must not
+/// come again.
+#[test]
+fn old_news_of_a_joining_is_no_place_where_a_session_has_been() {
+    for is_back in [false, true] {
+        let mut bench = Bench::new(config(4_096));
+        let user = UserId(1);
+        let change = |bench: &mut Bench, content| {
+            bench.world.append(CONVERSATION, user, ClientMessageId(0), content);
+        };
+        let news = |bench: &mut Bench, joined| {
+            let joined = UserConversation { user, conversation: CONVERSATION, joined };
+            bench.hub.store_event(StoreEvent::Joined(joined));
+            bench.work();
+        };
+        change(&mut bench, Content::Leave { user });
+        let client = bench.connect(1);
+        client.hear();
+        let mut heard = Vec::new();
+        if is_back {
+            change(&mut bench, Content::Join { user });
+        }
+        // Of the first joining, which another gateway has told an earlier session of.
+        news(&mut bench, Sequence(1));
+        heard.extend(client.hear().0);
+        if !is_back {
+            assert_eq!(heard, []);
+            change(&mut bench, Content::Join { user });
+        }
+        news(&mut bench, Sequence(4));
+        heard.extend(client.hear().0);
+        let [ServerFrame::Attached(attached), ServerFrame::Entry(entry)] = &heard[..] else {
+            panic!("{is_back}: {heard:?}")
+        };
+        assert_eq!((attached.from, entry.sequence), (Sequence(3), Sequence(4)));
+    }
 }

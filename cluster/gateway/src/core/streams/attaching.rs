@@ -4,7 +4,7 @@
 //! for the session between its cursor and there, the pages of its backlog decide.
 
 use super::stream::Follow;
-use super::subscriber::{Expelled, Phase};
+use super::subscriber::{Behind, Expelled, Phase};
 use super::{PATIENCE_MS, Streams};
 use crate::core::calls::{AttachCall, AttachWish};
 use crate::core::effects::Effects;
@@ -68,7 +68,7 @@ impl Streams {
         let stream = self.by_conversation.get(&conversation);
         let Some(subscriber) = stream.and_then(|stream| stream.subscriber(id)) else { return };
         let after = match subscriber.phase {
-            Phase::Attaching { after, .. } => after,
+            Phase::Attaching { behind, .. } => behind.sequence(),
             Phase::SubscribingLate => None,
             Phase::BacklogFirst | Phase::Streaming => return,
         };
@@ -84,22 +84,28 @@ impl Streams {
     ) {
         let Some(stream) = self.by_conversation.get_mut(&conversation) else { return };
         let Some(subscriber) = stream.subscriber_mut(id) else { return };
-        let (late, after, again) = match subscriber.phase {
-            Phase::Attaching { after, again } => (false, after, again),
-            Phase::SubscribingLate => (true, None, None),
+        let (late, behind, again) = match subscriber.phase {
+            Phase::Attaching { behind, again } => (false, behind, again),
+            Phase::SubscribingLate => (true, Behind::Cursor(None), None),
             Phase::BacklogFirst | Phase::Streaming => return,
         };
         let at = match (outcome, again) {
             (Ok(at), _) => at,
             // The answer is from before the user joined.
             (Err(AttachRefusal::NotMember), Some(joined)) => {
-                let after = after.or(Some(joined));
-                subscriber.phase = Phase::Attaching { after, again: None };
-                return self.attachments.wish(id, subscriber.user, conversation, after);
+                let behind = match behind {
+                    Behind::Cursor(Some(_)) => behind,
+                    Behind::Cursor(None) | Behind::Joining(_) => Behind::Joining(joined),
+                };
+                subscriber.phase = Phase::Attaching { behind, again: None };
+                let (user, after) = (subscriber.user, behind.sequence());
+                return self.attachments.wish(id, user, conversation, after);
             }
             (Err(AttachRefusal::NotMember), None) => {
-                if let Some((reader, after)) = self.readers.get_mut(id).zip(after) {
-                    reader.goes_on_behind(conversation, after);
+                if let Behind::Cursor(Some(at)) = behind
+                    && let Some(reader) = self.readers.get_mut(id)
+                {
+                    reader.goes_on_behind(conversation, at);
                 }
                 return self.leave_quietly(id, conversation);
             }
@@ -112,7 +118,9 @@ impl Streams {
             subscriber.at = at.head;
             subscriber.arrived.get_or_insert(at.head);
             stream.begin(at.head, out, &mut follow);
-        } else if let Some(after) = after.filter(|after| *after < at.from) {
+        } else if let Behind::Cursor(Some(after)) = behind
+            && after < at.from
+        {
             // The user joined later, or again, or retention removed something: what is for this
             // session between its cursor and there, only a page can tell.
             subscriber.at = after;

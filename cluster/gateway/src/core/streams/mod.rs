@@ -12,6 +12,7 @@ mod authors;
 mod catching_up;
 mod departed;
 mod member_cursors;
+mod reader;
 mod rules;
 mod stream;
 mod subscriber;
@@ -28,47 +29,18 @@ use attachments::{Attachments, Known};
 use departed::Departed;
 use member_cursors::Raised;
 use protocol::design::{Attach, Receipts};
-use subscriber::{Expelled, Phase, Reading, Subscriber};
-
 use protocol::frames::server::{Detached, Receipts as Told};
 use protocol::store_calls::{Head, UserConversation};
 use protocol::{ConversationId, Entry, Sequence, ServerFrame, SessionId, UserId};
+use reader::Reader;
 use std::collections::BTreeMap;
 use stream::{Follow, Stream};
+pub use subscriber::Behind;
+use subscriber::{Expelled, Phase, Reading, Subscriber};
 
 /// How long entries that are known to exist may be on their way before they are read from the store,
 /// milliseconds.
 const PATIENCE_MS: u64 = 1_000;
-
-/// A session as a reader of streams.
-#[derive(Debug)]
-struct Reader {
-    user: UserId,
-    /// Whether it wants presence and typing.
-    presence: bool,
-    /// Conversations to which it subscribes.
-    conversations: Vec<ConversationId>,
-    /// Where streams of this session ended, or did not begin, because the user left: a stream that begins
-    /// again does not go back behind that, however old the news of the joining is. Sorted: a device may name
-    /// many cursors.
-    left: Vec<(ConversationId, Sequence)>,
-    /// Pages of backlog under way for it.
-    pages: u8,
-}
-
-impl Reader {
-    /// When a stream begins again, it goes on behind `at`.
-    fn goes_on_behind(&mut self, conversation: ConversationId, at: Sequence) {
-        match self.place(conversation) {
-            Ok(place) => self.left[place].1 = at,
-            Err(place) => self.left.insert(place, (conversation, at)),
-        }
-    }
-
-    fn place(&self, conversation: ConversationId) -> Result<usize, usize> {
-        self.left.binary_search_by_key(&conversation, |(other, _)| *other)
-    }
-}
 
 /// See the module.
 #[derive(Debug)]
@@ -144,22 +116,24 @@ impl Streams {
         by_conversation.entry(conversation).or_insert_with(new)
     }
 
-    /// Subscribes a session to a conversation, to be attached behind `after`. If it subscribes already,
-    /// this changes nothing.
+    /// Subscribes a session to a conversation, to be attached there. If it subscribes already, this changes
+    /// nothing.
     pub fn enter<O: Outlet>(
         &mut self,
         out: &mut Effects<O>,
         id: SessionId,
         conversation: ConversationId,
-        after: Option<Sequence>,
+        behind: Behind,
     ) {
         let Some(reader) = self.readers.get(id) else { return };
         let user = reader.user;
         // The pages behind that sequence tell what is for the user, be there several memberships between.
-        let after = reader.place(conversation).map_or(after, |place| Some(reader.left[place].1));
+        let left = reader.place(conversation).map(|place| reader.left[place].1);
+        let behind = left.map_or(behind, |at| Behind::Cursor(Some(at)));
+        let after = behind.sequence();
         let atomic = self.config.design.attach == Attach::Atomic;
         let phase =
-            if atomic { Phase::Attaching { after, again: None } } else { Phase::BacklogFirst };
+            if atomic { Phase::Attaching { behind, again: None } } else { Phase::BacklogFirst };
         let stream = self.stream(conversation);
         if !stream.add(id, user, phase) {
             return;
@@ -189,7 +163,7 @@ impl Streams {
         let UserConversation { conversation, joined: at, .. } = joined;
         let stream = self.stream(conversation);
         let Some(subscriber) = stream.subscriber_mut(id) else {
-            return self.enter(out, id, conversation, Some(at.before()));
+            return self.enter(out, id, conversation, Behind::Joining(at.before()));
         };
         match &mut subscriber.phase {
             Phase::Attaching { again, .. } => *again = (*again).max(Some(at.before())),
@@ -250,7 +224,8 @@ impl Streams {
         {
             return;
         }
-        subscriber.phase = Phase::Attaching { after: Some(at), again: None };
+        let behind = Behind::Cursor(Some(at));
+        subscriber.phase = Phase::Attaching { behind, again: None };
         subscriber.left = None;
         subscriber.reading = Reading::Not;
         subscriber.expelled = Expelled::No;

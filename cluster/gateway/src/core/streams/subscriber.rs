@@ -56,13 +56,32 @@ pub enum Expelled {
     Asked,
 }
 
+/// Where the stream of a session is to begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Behind {
+    /// Behind what the device has shown, in this session or an earlier one. `None`: it has no cursor, and the owner
+    /// knows how far the user's devices have got.
+    Cursor(Option<Sequence>),
+    /// Before a joining, of which the news may be old: an earlier session of the device may have shown what followed,
+    /// and been told that the user had left.
+    Joining(Sequence),
+}
+
+impl Behind {
+    /// The sequence.
+    pub const fn sequence(self) -> Option<Sequence> {
+        match self {
+            Self::Cursor(at) => at,
+            Self::Joining(at) => Some(at),
+        }
+    }
+}
+
 /// What a subscriber waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// For the owner's answer to an attachment behind this sequence (`None`: the owner
-    /// knows how far the user's devices have got). `again`:
-    /// the user joined at this sequence meanwhile.
-    Attaching { after: Option<Sequence>, again: Option<Sequence> },
+    /// For the owner's answer to an attachment. `again`: the user joined behind this sequence meanwhile.
+    Attaching { behind: Behind, again: Option<Sequence> },
     /// Design choice `backlog_first`: reads without being subscribed.
     BacklogFirst,
     /// Design choice `backlog_first`: subscribes, believing that nothing was missed.
@@ -75,7 +94,7 @@ impl Subscriber {
     /// Nothing has come yet.
     pub const fn new(session: SessionId, user: UserId, phase: Phase) -> Self {
         let arrived = match phase {
-            Phase::Attaching { after, .. } => after,
+            Phase::Attaching { behind, .. } => behind.sequence(),
             Phase::BacklogFirst | Phase::SubscribingLate | Phase::Streaming => None,
         };
         Self {
