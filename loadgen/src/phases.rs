@@ -31,7 +31,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use verify::history::What;
@@ -89,6 +89,8 @@ struct Phases {
     phase: watch::Sender<Phase>,
     /// What carries the links that faults may hit.
     proxies: Option<Proxies>,
+    /// A slice of the users has panicked.
+    died: Arc<Notify>,
     /// The users of the REST interface, while they are driven.
     journeys: Option<Driven>,
     ended: RealEnded,
@@ -126,6 +128,7 @@ impl Phases {
             company,
             phase,
             proxies: None,
+            died: Arc::default(),
             journeys: None,
             ended: RealEnded::default(),
         })
@@ -151,7 +154,7 @@ impl Phases {
             Against::Given(_) | Against::Joined => None,
         };
         let sampler = Sampler::start(ids.clone(), data.clone(), journal.clone());
-        let company = self.company.clone();
+        let (company, died) = (self.company.clone(), self.died.clone());
         let phase = self.phase.subscribe();
         let data = data.as_deref();
         let watched = health::until_hopeless(&limits, &journal, &plan, phase, ids, data);
@@ -162,6 +165,7 @@ impl Phases {
             why = abort::asked(&mut unmeetable) => Some(Abort::Unmeetable(why)),
             left = abort::maybe(leaves) => Some(left.into()),
             why = watched => Some(Abort::Failed(why)),
+            () = died.notified() => Some(Abort::Failed(slices::DIED.to_owned())),
             why = company.lost() => Some(Abort::Failed(why)),
             told = self.tell(&mut cluster, &mut users) => told.err().map(Abort::Failed),
         };
@@ -282,7 +286,9 @@ impl Phases {
                 let way = self.run.way(source, through.unwrap_or_default());
                 let machine = client(&name, self.run.seed, &limits, way);
                 let (told, lateness) = channel();
+                let dies = slices::Dies(self.died.clone());
                 let gone = self.slices.run(thread, move |phases| async move {
+                    let _tells = dies;
                     let users = run_users(machine, plan, slice, targets, journal, phases);
                     let report = tokio::select! {
                         biased;

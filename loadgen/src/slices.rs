@@ -29,7 +29,7 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 use verify::history::event::Phase;
 use workload::plan::Plan;
@@ -136,6 +136,20 @@ pub fn parts(users: Range<u32>, parts: u32) -> impl Iterator<Item = Range<u32>> 
 pub const fn source(slice: usize) -> Ipv4Addr {
     let [high, low] = (slice as u16).to_be_bytes();
     Ipv4Addr::new(127, 1 + high, low, 1)
+}
+
+/// What its users have not seen from then on nobody knows: the run ends.
+pub const DIED: &str = "a slice of the users failed: a bug in Fracas";
+
+/// Tells of a panic that it is dropped by.
+pub struct Dies(pub Arc<Notify>);
+
+impl Drop for Dies {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.notify_one();
+        }
+    }
 }
 
 /// Between two looks over the border.

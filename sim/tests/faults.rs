@@ -61,6 +61,28 @@ kind = "drain"
 target = "every store"
 "#;
 
+const DRAWN_STORMS: &str = r#"
+[random_faults]
+every = "500ms"
+for = "200ms..400ms"
+kinds = ["storm"]
+lead = "500ms"
+"#;
+
+/// The drain begins first, and ends while a kill and a pause hold what it hit.
+const DRAINED_AND_HELD: &str = r#"
+[[fault]]
+at = "1s"
+for = "1s"
+kind = "drain"
+target = "gateway-1"
+[[fault]]
+at = "1010ms"
+for = "2s"
+kind = "kill"
+target = "gateway-1"
+"#;
+
 /// What is told of the faults of a run: whom each of them hit, and how many it had an effect on.
 fn told(faults: &str) -> Vec<(String, u64)> {
     let text = format!("{HEAD}{faults}");
@@ -100,6 +122,21 @@ fn who_does_not_end_when_asked_is_killed_and_does_not_count() {
     let told = told(DRAINS);
     let told: Vec<(&str, u64)> = told.iter().map(|(target, effect)| (&**target, *effect)).collect();
     assert_eq!(told, [("broker-1", 1), ("gateway-1", 0), ("store-1, store-2", 2)]);
+}
+
+#[test]
+fn what_befalls_users_by_lot_is_told() {
+    let told = told(DRAWN_STORMS);
+    assert!(told.len() > 1, "{told:?}");
+    let is_storm = |(target, hit): &(String, u64)| target.ends_with(" of the sessions") && *hit > 0;
+    assert!(told.iter().all(is_storm), "{told:?}");
+}
+
+#[test]
+fn a_drain_does_not_start_who_was_killed_meanwhile() {
+    let told = told(DRAINED_AND_HELD);
+    let hit = |effect| ("gateway-1".to_owned(), effect);
+    assert_eq!(told, [hit(0), hit(1)]);
 }
 
 #[test]

@@ -23,7 +23,7 @@ impl DeadLetters {
 
     /// So many gave way to newer ones.
     pub const fn gave_way(&mut self, count: u64) {
-        self.shed += count;
+        self.shed = self.shed.saturating_add(count);
     }
 
     /// Their queue was reported to have so many.
@@ -35,7 +35,7 @@ impl DeadLetters {
     pub fn merge(&mut self, other: &Self) {
         self.count += other.count;
         self.unreadable += other.unreadable;
-        self.shed += other.shed;
+        self.shed = self.shed.saturating_add(other.shed);
         self.reported = self.reported.max(other.reported);
     }
 

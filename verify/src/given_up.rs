@@ -29,9 +29,11 @@ impl GivenUp {
         match is {
             What::DeadLetter { queue, .. } if queue.starts_with("notify") => self.pushes += 1,
             What::Shed { what: Shed::DeadLetters | Shed::Pushes, count, .. } => {
-                self.pushes += count;
+                self.pushes = self.pushes.saturating_add(*count);
             }
-            What::Shed { what: Shed::PushJobs, count, .. } => self.jobs += count,
+            What::Shed { what: Shed::PushJobs, count, .. } => {
+                self.jobs = self.jobs.saturating_add(*count);
+            }
             _ => {}
         }
     }

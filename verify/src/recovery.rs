@@ -1,6 +1,7 @@
 //! What `recovers_to_baseline` compares: a time before the faults, and one after the recovery.
 
-use crate::history::event::Engine;
+use crate::history::event::{Engine, MACHINE, Usage};
+use crate::state::State;
 use hdrhistogram::Histogram;
 
 /// Longer latencies count as this: an hour.
@@ -17,6 +18,9 @@ pub const fn allowed_after_faults(engine: Engine, before_us: u64) -> u64 {
     3 * before_us + allowance
 }
 
+/// Fewest answered sends on either side.
+pub(crate) const FEWEST: u64 = 20;
+
 /// What waits for a disk that stalls, or for a processor, is worked off afterwards, and what comes meanwhile waits,
 /// too: it delays so many times as much as happens while it lasts.
 pub const DELAYS: f64 = 3.0;
@@ -30,6 +34,17 @@ pub(crate) struct Stalled {
 }
 
 impl Stalled {
+    /// Somebody looks at the machine.
+    pub fn look(&mut self, state: &State, usage: &Usage, is_load_over: bool) {
+        let Some(us) = usage.disk_stalled_us.filter(|_| *usage.process == *MACHINE) else { return };
+        let recovered = |healed: u64| healed.saturating_add(state.header.deadlines.recovered_us);
+        if state.run.healed_at.is_none_or(|healed| state.now <= recovered(healed)) {
+            self.recovered_us = Some(us);
+        } else if !is_load_over {
+            self.ended_us = Some(us);
+        }
+    }
+
     /// The share of this time that it stalled, if that may have made the slowest tenth late.
     pub fn explains(self, lasted_us: u64) -> Option<f64> {
         let rise_us = self.ended_us?.saturating_sub(self.recovered_us?);
@@ -76,6 +91,31 @@ impl Side {
         self.sends += other.sends;
         self.resends += other.resends;
         self.attempts += other.attempts;
+    }
+
+    /// What is worse than it was before the faults, in a sentence each; `devices`: of so many users that are judged.
+    pub fn worse_than(&self, before: &Self, engine: Engine, devices: usize) -> Vec<String> {
+        let slower = |what: &str, before: &Histogram<u64>, after: &Histogram<u64>| {
+            let [was, is] = [before, after].map(|side| side.value_at_quantile(0.9));
+            let judged = before.len() >= FEWEST && after.len() >= FEWEST;
+            (judged && is > allowed_after_faults(engine, was)).then(|| {
+                format!("{what} within {} ms (p90), before {} ms", is / 1_000, was / 1_000)
+            })
+        };
+        let allowed_attempts =
+            2.0 * before.attempt_rate() * self.lasted_us as f64 + 1.0 + devices as f64 / 20.0;
+        let worse = [
+            slower("accepted", &before.latency_us, &self.latency_us),
+            slower("shown", &before.delivery_us, &self.delivery_us),
+            (self.resend_rate() > 2.0 * before.resend_rate() + 0.05).then(|| {
+                let (is, was) = (self.resend_rate(), before.resend_rate());
+                format!("{is:.2} resends per send, before {was:.2}")
+            }),
+            (self.attempts as f64 > allowed_attempts).then(|| {
+                format!("{} connection attempts, before {}", self.attempts, before.attempts)
+            }),
+        ];
+        worse.into_iter().flatten().collect()
     }
 
     pub fn resend_rate(&self) -> f64 {

@@ -1,6 +1,7 @@
 //! How one of many runs ended, read from what its process has left.
 
 use super::child::World;
+use nix::sys::signal::Signal;
 use report::VerdictFile;
 use report::sweep::Summary;
 use std::os::unix::process::ExitStatusExt;
@@ -122,14 +123,17 @@ impl Finished {
         };
         let nothing = || Self::nothing(case, seed, outcome);
         let Ok(file) = serde_json::from_slice::<VerdictFile>(output) else {
-            let died = Some(last_words(status, errors));
-            return match world {
-                World::Simulated => Self { died, ..nothing() },
-                // The generator has died, or was killed: that says nothing of the cluster.
-                World::Real(_) => Self {
-                    doubts: Vec::from_iter(died),
-                    ..Self::nothing(case, seed, Outcome::Unknown)
-                },
+            let words = last_words(status, errors);
+            // The generator has died; or the run could not be made, or somebody has killed it, for want of memory for
+            // one: that says nothing of the cluster. A simulation that aborts does.
+            let is_killed = [Signal::SIGKILL, Signal::SIGTERM]
+                .into_iter()
+                .any(|signal| status.signal() == Some(signal as i32));
+            let is_not_made = matches!(status.code(), Some(2 | 64)) || is_killed;
+            return if is_not_made || matches!(world, World::Real(_)) {
+                Self { doubts: vec![words], ..Self::nothing(case, seed, Outcome::Unknown) }
+            } else {
+                Self { died: Some(words), ..nothing() }
             };
         };
         let summary = Some(Summary::of(&file));
@@ -216,11 +220,20 @@ mod tests {
         let panicked = ended(101 << 8, panic);
         assert_eq!(panicked.outcome, Outcome::Violated);
         assert!(panicked.why().starts_with("no verdict (exit status 101): thread"));
-        let killed = ended(9, "");
-        assert_eq!(
-            (killed.outcome, killed.why().as_str()),
-            (Outcome::Violated, "the process was killed by signal 9: ",)
-        );
+    }
+
+    #[test]
+    fn a_run_that_could_not_be_made_or_was_killed_from_outside_accuses_nobody() {
+        for (status, why) in [
+            (9, "the process was killed by signal 9: no memory"),
+            (15, "the process was killed by signal 15: no memory"),
+            (64 << 8, "no verdict (exit status 64): no memory"),
+            (2 << 8, "no verdict (exit status 2): no memory"),
+        ] {
+            let one = ended(status, "no memory");
+            assert_eq!((one.outcome, one.why().as_str()), (Outcome::Unknown, why));
+            assert_eq!(one.died, None);
+        }
     }
 
     /// A run that left a verdict, whose outcome is met or not, and whose p99 is.

@@ -153,6 +153,13 @@ impl Exploration {
         self.wanted.seeds.saturating_mul(self.cases.len() as u64)
     }
 
+    /// Of which cases no run was made: their time was over before.
+    pub fn without_a_run(&self, finished: &[Finished]) -> Vec<String> {
+        let is_run = |number: usize| finished.iter().any(|one| one.case == number);
+        let left_out = self.cases.iter().enumerate().filter(|(number, _)| !is_run(*number));
+        left_out.map(|(_, case)| case.name(&self.keys)).collect()
+    }
+
     /// What is known before the first run.
     pub fn notes(&self) -> &[String] {
         &self.notes
@@ -263,7 +270,8 @@ impl Exploration {
                         if index >= total {
                             break;
                         }
-                        let number = (index / self.wanted.seeds) as usize;
+                        // In turns: where the time ends first, each has had its part of it.
+                        let number = (index % self.cases.len() as u64) as usize;
                         if self.wanted.until_caught && lock(caught)[number] {
                             continue;
                         }
@@ -297,7 +305,7 @@ impl Exploration {
 
     /// The run with this index among all of them.
     fn one(&self, children: &Children, number: usize, index: u64) -> Option<Finished> {
-        let seed = self.wanted.from + index % self.wanted.seeds;
+        let seed = self.wanted.from + index / self.cases.len() as u64;
         let case = &self.cases[number];
         let out = self.wanted.out.as_ref();
         let out = out.map(|out| out.join(&case.folder).join(seed.to_string()));

@@ -7,7 +7,7 @@ use crate::whole::whole;
 use crate::{VERSION, interruption};
 use anyhow::Context;
 use campaign::InvalidUsage;
-use campaign::explore::{self, Exploration, Outcome};
+use campaign::explore::{self, Exploration, Finished, Outcome};
 use clap::Args;
 use report::folder;
 use std::path::{Path, PathBuf};
@@ -66,8 +66,8 @@ pub(super) struct Told<'a> {
 }
 
 impl Explore {
-    /// The worst status of all runs: violated is worse than unknown. Interrupted, it is at least
-    /// unknown.
+    /// The worst status of all runs: violated is worse than unknown. Interrupted, or without a run of each
+    /// scenario, it is at least unknown.
     pub fn execute(self) -> anyhow::Result<u8> {
         let jobs = self.jobs.unwrap_or_else(|| {
             std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
@@ -147,17 +147,26 @@ pub(super) fn explored(wanted: &Exploration, told: &Told) -> anyhow::Result<u8> 
         }
     }
     github::tell(&sweep, &problems);
-    let signal = *stop.borrow();
+    Ok(status(wanted, &finished, *stop.borrow()))
+}
+
+/// How it ends, with a word about what was not run.
+fn status(wanted: &Exploration, finished: &[Finished], signal: Option<&str>) -> u8 {
+    let (done, total) = (finished.len(), wanted.total());
+    let without_a_run = wanted.without_a_run(finished);
     if let Some(signal) = signal {
-        let done = finished.len();
         console::note(&format!("stopped by {signal} after {done} of {total} runs"));
+    } else if !without_a_run.is_empty() {
+        let none_of = without_a_run.join(", ");
+        console::note(&format!("--for: {done} of {total} runs were made, none of {none_of}"));
     }
     let any = |is: fn(Outcome) -> bool| finished.iter().any(|one| is(one.outcome));
-    Ok(match () {
+    match () {
         () if any(Outcome::is_failure) => 1,
         () if any(|outcome| outcome == Outcome::Unknown) || signal.is_some() => 2,
+        () if !without_a_run.is_empty() => 2,
         () => 0,
-    })
+    }
 }
 
 /// How long the rest takes at the pace so far; not before a few runs have shown one.

@@ -1,9 +1,8 @@
 //! A child process that tells when it dies, and that does not outlive this one.
 //!
-//! Its standard input is a pipe that nobody writes to: its end tells the child that this process is
-//! gone, however it went. A child that is stopped cannot see that; for that time a guard, a shell that
-//! waits for the end of such a pipe, kills it instead. Both lead process groups of their own, so that
-//! Ctrl-C reaches this process alone.
+//! Its standard input is a pipe that nobody writes to: its end tells the child that this process is gone, however
+//! it went. A child that is stopped cannot see that; for that time a guard, a shell that waits for the end of such
+//! a pipe, kills it instead. Both lead process groups of their own, so that Ctrl-C reaches this process alone.
 
 use crate::world::family::family;
 use nix::sys::signal::{Signal, kill};
@@ -395,7 +394,6 @@ mod tests {
         assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9));
         process.orphans.push(child);
         process.orphans_gone().await;
-        // One that nobody asks how it ended is a zombie, where nobody takes care of orphans.
         let state = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
         assert!(state.is_empty() || state.contains(") Z "), "{state}");
     }

@@ -27,15 +27,20 @@ pub fn look(fault: &mut Active, stage: &mut Stage<'_, '_>) {
         if stage.hosts.get(name).ending.has_ended() && stage.sim.is_host_running(&**name) {
             stage.sim.crash(&**name);
             fault.effect += 1;
+            fault.down.push(name.clone());
         }
     }
 }
 
-/// The processes start again.
+/// The processes start again, but those that another fault has killed meanwhile: they start when that one ends.
 pub fn end(fault: &mut Active, stage: &mut Stage<'_, '_>) {
     look(fault, stage);
-    let is_late = |name: &&Arc<str>| stage.hosts.get(name).ending.is_asked();
+    let is_late = |name: &&Arc<str>| {
+        stage.hosts.get(name).ending.is_asked() && stage.sim.is_host_running(&***name)
+    };
     let late: Vec<Arc<str>> = fault.hosts.iter().filter(is_late).cloned().collect();
     kill::die(&late, fault.id, stage);
+    fault.hosts = std::mem::take(&mut fault.down);
+    fault.hosts.extend(late);
     kill::end(fault, stage);
 }

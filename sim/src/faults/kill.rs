@@ -30,9 +30,9 @@ pub fn die(hosts: &[Arc<str>], fault: u32, stage: &mut Stage<'_, '_>) -> u64 {
 /// The processes start again.
 pub fn end(fault: &mut Active, stage: &mut Stage<'_, '_>) {
     for name in &fault.hosts {
-        // A stopped process that was killed is not stopped when it starts again.
-        stage.hosts.get(name).gate.restart();
         if !stage.sim.is_host_running(&**name) {
+            // A stopped process that was killed is not stopped when it starts again.
+            stage.hosts.get(name).gate.restart();
             stage.sim.bounce(&**name);
         }
     }

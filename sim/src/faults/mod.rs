@@ -56,6 +56,8 @@ pub struct Active {
     pub pairs: Vec<Pair>,
     /// What it did so far.
     pub effect: u64,
+    /// The hosts whose processes have ended as they were asked to.
+    pub down: Vec<Arc<str>>,
 }
 
 impl Active {

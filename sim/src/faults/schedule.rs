@@ -91,14 +91,15 @@ impl Schedule {
             }
         };
         let hosts = befallen(&injection, stage, directory);
-        // All hosts that an episode may befall may be down already: then it does not happen.
-        if injection.drawn && hosts.is_empty() && injection.links.is_empty() {
+        // All hosts that an episode may befall may be down already: then it does not happen. Users are never down.
+        let is_nobodys = hosts.is_empty() && injection.links.is_empty();
+        if injection.drawn && is_nobodys && injection.kind.of_users().is_none() {
             return;
         }
         let injected = Arc::new(injection.recorded());
         let target = injection.described(&hosts).into();
         let Injection { id, lasts, kind, drawn, links: pairs, .. } = injection;
-        let mut active = Active { id, kind, hosts, pairs, effect: 0 };
+        let mut active = Active { id, kind, hosts, pairs, effect: 0, down: Vec::new() };
         record(What::FaultBegan {
             fault: id,
             kind: active.kind.word().into(),

@@ -3,7 +3,9 @@
 //!
 //! The model keeps each conversation's log, so that `show` and the final reads need numbers only.
 
-use super::event::{Deadlines, Device, Engine, Event, FORMAT, Header, Phase, Said, Seen, What};
+use super::event::{
+    Deadlines, Device, Engine, Event, FORMAT, Header, MACHINE, Phase, Said, Seen, Usage, What,
+};
 use protocol::partition::partition_of;
 use protocol::{
     ClientMessageId, ConversationId, DeviceId, Epoch, GatewayId, Incarnation, NodeNumber, Sequence,
@@ -203,6 +205,20 @@ impl Builder {
     /// A device's connection is lost.
     pub fn lose(self, user: u64, device: u32) -> Self {
         self.close(user, device, 0)
+    }
+
+    /// Somebody looks at the machine, whose disk has stalled for so long since the run began.
+    pub fn disk_stalled(self, ms: u64) -> Self {
+        self.push(What::Usage(Usage {
+            process: MACHINE.into(),
+            cpu_us: 0,
+            memory_bytes: 0,
+            open_files: 0,
+            disk_bytes: None,
+            disk_wait_us: None,
+            disk_stalled_us: Some(ms * 1_000),
+            processors: None,
+        }))
     }
 
     /// A device says goodbye.

@@ -321,6 +321,19 @@ mod tests {
     }
 
     #[test]
+    fn what_has_no_answer_when_a_run_is_stopped_was_not_given_up() {
+        let stopped = || What::Stopped { why: "SIGTERM".into() };
+        let run = talk().send(1, 1);
+        let (device, conversation) = (run.device(1, 1), ConversationId(1));
+        let message = ClientMessageId(run.last_message(1));
+        let unanswered = || What::Unanswered { device, conversation, message };
+        let waits = |run: Builder| run.heal().wait(2_800_000);
+        violated(NAME, &waits(run).push(stopped()).push(unanswered()).finish());
+        let given_up = waits(talk().send(1, 1)).push(unanswered()).push(stopped()).finish();
+        assert_eq!(finding(NAME, &given_up).violations, 0);
+    }
+
+    #[test]
     fn what_is_left_in_a_queue_is_noticed() {
         let left = |queue: &str, messages| {
             talk().push(What::InFlight { queue: queue.into(), messages }).finish()

@@ -222,7 +222,8 @@ fn unasked(state: &State, entry: &Seen) -> Option<&'static str> {
         Said::Leave { user } => (user, false),
         _ => return None,
     };
-    let who = state.pairs.find((user.0 as u32).wrapping_sub(1), entry.conversation.0 as u32 - 1);
+    let who = state.has_user(user).then(|| (user.0 as u32 - 1, entry.conversation.0 as u32 - 1));
+    let who = who.and_then(|(user, conversation)| state.pairs.find(user, conversation));
     let asked =
         who.is_some_and(|who| state.pairs.members[who as usize].asked[usize::from(joins)] > 0);
     (state.is_asked && !asked).then_some("nobody asked for it")

@@ -34,18 +34,15 @@
 //! Streaming: four histograms.
 
 use super::Check;
-use crate::history::event::{Event, MACHINE, Phase, Usage, What};
-use crate::recovery::{Side, Stalled, allowed_after_faults};
+use crate::history::event::{Event, Phase, What};
+use crate::recovery::{FEWEST, Side, Stalled};
 use crate::state::merge::Slots;
 use crate::state::recent::About;
 use crate::state::{State, Step};
 use crate::tally::Tally;
-use hdrhistogram::Histogram;
 use protocol::CloseCode;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Fewest answered sends on either side.
-const FEWEST: u64 = 20;
 #[derive(Default)]
 pub(crate) struct Invariant {
     before: Side,
@@ -64,7 +61,7 @@ pub(crate) struct Invariant {
 impl Check for Invariant {
     fn observe(&mut self, state: &State, step: &Step, event: &Event, _: &mut Tally) {
         if let What::Usage(usage) = &event.is {
-            return self.looks(state, usage);
+            return self.stalled.look(state, usage, self.after_until.is_some());
         }
         if is_of_slow(state, step, event) {
             return;
@@ -113,7 +110,7 @@ impl Check for Invariant {
 
     fn follow(&mut self, state: &State, step: &Step, event: &Event) {
         if let What::Usage(usage) = &event.is {
-            self.looks(state, usage);
+            self.stalled.look(state, usage, self.after_until.is_some());
         } else if !is_of_slow(state, step, event) {
             self.is_attempt(state, step, event);
         }
@@ -149,30 +146,8 @@ impl Check for Invariant {
             return;
         }
         tally.judged = after.latency_us.len();
-        let slower = |what: &str, before: &Histogram<u64>, after: &Histogram<u64>| {
-            let [was, is] = [before, after].map(|side| side.value_at_quantile(0.9));
-            let judged = before.len() >= FEWEST && after.len() >= FEWEST;
-            (judged && is > allowed_after_faults(state.header.engine, was)).then(|| {
-                format!("{what} within {} ms (p90), before {} ms", is / 1_000, was / 1_000)
-            })
-        };
-        let faults = [
-            slower("accepted", &before.latency_us, &after.latency_us),
-            slower("shown", &before.delivery_us, &after.delivery_us),
-            (after.resend_rate() > 2.0 * before.resend_rate() + 0.05).then(|| {
-                let (after, before) = (after.resend_rate(), before.resend_rate());
-                format!("{after:.2} resends per send, before {before:.2}")
-            }),
-            (after.attempts as f64
-                > 2.0 * before.attempt_rate() * after.lasted_us as f64
-                    + 1.0
-                    + judged_devices(state) as f64 / 20.0)
-                .then(|| {
-                    format!("{} connection attempts, before {}", after.attempts, before.attempts)
-                }),
-        ];
         let stalled = self.stalled.explains(after.lasted_us);
-        for fault in faults.into_iter().flatten() {
+        for fault in after.worse_than(before, state.header.engine, judged_devices(state)) {
             match stalled {
                 Some(share) => tally.doubts.push(format!(
                     "after the heal: {fault}; but the disk stalled for {:.1} % of that time",
@@ -230,17 +205,6 @@ impl Invariant {
         false
     }
 
-    /// Somebody looks at the machine.
-    fn looks(&mut self, state: &State, usage: &Usage) {
-        let Some(us) = usage.disk_stalled_us.filter(|_| *usage.process == *MACHINE) else { return };
-        let recovered = |healed: u64| healed.saturating_add(state.header.deadlines.recovered_us);
-        if state.run.healed_at.is_none_or(|healed| state.now <= recovered(healed)) {
-            self.stalled.recovered_us = Some(us);
-        } else if self.after_until.is_none() {
-            self.stalled.ended_us = Some(us);
-        }
-    }
-
     /// A device is away by the scenario's wish from now on.
     fn goes(&mut self, device: usize) {
         self.away.insert(device);
@@ -285,7 +249,6 @@ impl Invariant {
 mod tests {
     use crate::history::What;
     use crate::history::builder::Builder;
-    use crate::history::event::{MACHINE, Usage};
     use crate::invariants::tests::{clean, finding, judge, violated};
     use crate::verdict::Verdict;
 
@@ -323,24 +286,12 @@ mod tests {
 
     /// A disk that stalls for so long while 25 sends wait for 300 ms each, between two looks at it.
     fn on_a_disk_that_stalls(ms: u64) -> Builder {
-        let look = |ms: u64| {
-            What::Usage(Usage {
-                process: MACHINE.into(),
-                cpu_us: 0,
-                memory_bytes: 0,
-                open_files: 0,
-                disk_bytes: None,
-                disk_wait_us: None,
-                disk_stalled_us: Some(ms * 1_000),
-                processors: None,
-            })
-        };
         // What stalled earlier explains nothing.
-        let mut run = healed().push(look(7_000)).wait(600_000);
+        let mut run = healed().disk_stalled(7_000).wait(600_000);
         for _ in 0..25 {
             run = run.wait(10_000).send(1, 1).wait(300_000).commit(1).accept(1).deliver(1);
         }
-        run.push(look(7_000 + ms))
+        run.disk_stalled(7_000 + ms)
     }
 
     #[test]

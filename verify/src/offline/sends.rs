@@ -58,11 +58,14 @@ impl Book<'_> {
         words
     }
 
-    /// Whether the load has not begun to end at a line.
+    /// Whether neither the load has begun to end at a line, nor the run was stopped.
     fn is_loaded(&self, line: usize) -> bool {
-        !self.lines[..line]
-            .iter()
-            .any(|l| matches!(l.is, What::Phase(Phase::Settle | Phase::Judge | Phase::End)))
+        !self.lines[..line].iter().any(|l| {
+            matches!(
+                l.is,
+                What::Phase(Phase::Settle | Phase::Judge | Phase::End) | What::Stopped { .. }
+            )
+        })
     }
 
     /// Where the device of a send had word of it while it waited for that: line, and whether it waits

@@ -88,7 +88,7 @@ impl Book<'_> {
 pub(super) fn is_something_left_out(book: &Book<'_>) -> bool {
     let jumps = |line: usize| match book.lines[line].is {
         What::Shown { device, entry } => {
-            does_jump(book, *device, entry.conversation, line, entry.sequence.0 - 1)
+            does_jump(book, *device, entry.conversation, line, entry.sequence.0.saturating_sub(1))
         }
         What::Attached { device, conversation, from, head } => {
             (from > head && book.header.format >= 2)

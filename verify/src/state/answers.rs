@@ -50,7 +50,8 @@ impl State {
         }
         let devices = self.header.devices_per_user as usize;
         let first = step.device - step.device % devices;
-        for device in first..first + devices {
+        // Only the first one may come while a read is under way that need not have it.
+        for device in (first..first + devices).filter(|_| before.acked == 0) {
             self.reads.accepted(device, step.conversation as u32, at);
         }
     }

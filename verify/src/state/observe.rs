@@ -45,8 +45,9 @@ impl State {
                 self.sent(&mut step, *device, *conversation, *message, said, *intended);
             }
             What::Unanswered { message, .. } => {
-                // Before the load has ended it says that the device gave up, or never sent it.
-                if self.run.phase < Some(Phase::Settle) {
+                // Before the load has ended it says that the device gave up, or never sent it; where the run ends
+                // before its time, that it had no answer by then.
+                if self.run.phase < Some(Phase::Settle) && self.run.watched_until.is_none() {
                     step.answered = self.devices[step.device].answer(message.0);
                 }
             }

@@ -145,7 +145,7 @@ impl State {
         let at = about.at(self.now);
         let from = about.life.map_or(at, |(from, _)| from);
         // What took something away that was there may have begun a moment later.
-        let to = if about.life.is_some() { at + SHORTLY_US } else { at };
+        let to = if about.life.is_some() { at.saturating_add(SHORTLY_US) } else { at };
         Evidence { at, what, faults: self.run.faults_around(from, to), history }
     }
 

@@ -104,7 +104,8 @@ impl Run {
 
     /// The generator met a limit of its own; each one is a reason for an unknown verdict.
     pub fn generator_limited(&mut self, limit: &Arc<str>, times: u64) {
-        *self.limits.entry(limit.clone()).or_default() += times;
+        let so_far = self.limits.entry(limit.clone()).or_default();
+        *so_far = so_far.saturating_add(times);
     }
 
     /// Whether the generator met a limit of its own: then what is late may be its fault.
@@ -132,7 +133,7 @@ impl Run {
         spans.sort_unstable();
         let (mut began, mut ended) = spans.first().copied().unwrap_or_default();
         for (from, to) in spans {
-            if from > ended + gap {
+            if from > ended.saturating_add(gap) {
                 began = from;
             }
             ended = to.max(ended);

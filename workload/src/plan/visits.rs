@@ -174,6 +174,10 @@ impl Plan {
         (conversation, sequence): (ConversationId, Sequence),
     ) -> Option<(Duration, u32)> {
         let visits = self.load.visits.filter(|visits| visits.replies > 0.0)?;
+        // One that somebody else has made is nothing of the plan's.
+        if !(1..=u64::from(self.conversations())).contains(&conversation.0) {
+            return None;
+        }
         let others = self.conversation(conversation).members.len().saturating_sub(1).max(1);
         let devices = others as f64 * f64::from(self.devices);
         let seed = self.device_seed("replies", user, device);

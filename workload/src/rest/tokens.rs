@@ -50,6 +50,9 @@ impl Kept {
     }
 }
 
+/// A year: no run lasts longer, and some servers grant for ever.
+const LONGEST_S: u64 = 365 * 24 * 60 * 60;
+
 /// What the token endpoint grants.
 #[derive(Deserialize)]
 pub struct Granted {
@@ -63,7 +66,7 @@ impl Granted {
     /// Until when a token that was granted now is used: it is left alone for the last quarter of its life,
     /// time to get another one, and to try again.
     pub fn until(&self) -> Instant {
-        Instant::now() + Duration::from_secs(self.expires_in) * 3 / 4
+        Instant::now() + Duration::from_secs(self.expires_in.min(LONGEST_S)) * 3 / 4
     }
 }
 

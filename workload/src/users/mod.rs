@@ -187,7 +187,7 @@ impl Roster {
         let plan = self.users.plan.clone();
         let began = Instant::now();
         let began_us = self.users.recorder.now_us();
-        self.shard.load_begins();
+        self.shard.load_begins(began);
         for (number, operation) in plan.schedule(self.slice.clone()).enumerate() {
             let due = began + operation.at;
             if self.drive(Some(due), Phase::Settle).await {

@@ -34,6 +34,8 @@ pub struct Shard {
     out: Outbound,
     /// Who will connect at which time, the latest first.
     arrivals: Vec<(Instant, UserId, DeviceId)>,
+    /// When the load began, if it has: whoever comes later must hear of it, too.
+    load_began: Option<Instant>,
     /// Devices that have never had a session, and try to get one; so many at most.
     connecting: u64,
     connecting_max: u64,
@@ -63,6 +65,7 @@ impl Shard {
             timers,
             out,
             arrivals,
+            load_began: None,
             connecting,
             connecting_max,
         }
@@ -93,7 +96,10 @@ impl Shard {
             let at = self.slot(user, device);
             let waker = Arc::new(DeviceWaker::new(at, self.ready.clone()));
             waker.wake_by_ref();
-            let device = Device::new(self.users.clone(), user, device);
+            let mut device = Device::new(self.users.clone(), user, device);
+            if let Some(began) = self.load_began {
+                device.load_begins(began);
+            }
             let slot = Slot { device, waker, armed: None, is_connecting: true };
             self.slots[at as usize] = Some(Box::new(slot));
             self.connecting += 1;
@@ -101,9 +107,10 @@ impl Shard {
     }
 
     /// Slow readers are slow from the load on: while everybody connects they read like all others.
-    pub fn load_begins(&mut self) {
+    pub fn load_begins(&mut self, began: Instant) {
+        self.load_began = Some(began);
         for slot in self.slots.iter_mut().flatten() {
-            if slot.device.load_begins() {
+            if slot.device.load_begins(began) {
                 slot.waker.wake_by_ref();
             }
         }

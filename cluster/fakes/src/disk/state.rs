@@ -80,6 +80,8 @@ pub struct State {
     /// Who fills the disk, and what was refused before.
     fullness: BTreeMap<u32, u64>,
     pub refused: u64,
+    /// As far as operations on them are done: what is under way belongs to other jobs, and is not forced with them.
+    settled_names: BTreeMap<String, usize>,
     durable_names: BTreeMap<String, usize>,
     under_way: UnderWay,
     job: Option<u64>,
@@ -92,6 +94,7 @@ impl Clone for State {
         Self {
             files: self.files.clone(),
             names: self.names.clone(),
+            settled_names: self.settled_names.clone(),
             durable_names: self.durable_names.clone(),
             ..Self::default()
         }
@@ -145,6 +148,7 @@ impl State {
         }
         self.durable_names.retain(|name, _| self.names.contains_key(name) || draw(2) != 0);
         self.names.clone_from(&self.durable_names);
+        self.settled_names.clone_from(&self.durable_names);
         losses
     }
 
@@ -167,7 +171,7 @@ impl State {
     pub fn put(&mut self, name: &str, contents: &[u8]) {
         let file = File { cache: contents.into(), durable: contents.into(), unsynced: Vec::new() };
         self.files.push(file);
-        for names in [&mut self.names, &mut self.durable_names] {
+        for names in [&mut self.names, &mut self.settled_names, &mut self.durable_names] {
             names.insert(name.to_owned(), self.files.len() - 1);
         }
     }
@@ -270,8 +274,10 @@ impl State {
         match step {
             Step::Change { file, change } => self.files[file].unsynced.push(change),
             Step::Sync { file } if !lies => self.files[file].sync(),
-            Step::SyncDir if !lies => self.durable_names.clone_from(&self.names),
-            _ => {}
+            Step::Create { name, file } => drop(self.settled_names.insert(name, file)),
+            Step::Remove { name, .. } => drop(self.settled_names.remove(&name)),
+            Step::SyncDir if !lies => self.durable_names.clone_from(&self.settled_names),
+            Step::Sync { .. } | Step::SyncDir => {}
         }
     }
 }

@@ -70,7 +70,8 @@ impl Fault {
             }
             FaultWord::Storm => {
                 let share = self.needed(&self.share, "share", mistakes)?;
-                if share.0 == 0.0 {
+                // It is recorded in millionths.
+                if share.0 * 1e6 < 1.0 {
                     self.share.conflict(mistakes, "a storm of nobody is none".into());
                     return None;
                 }

@@ -76,6 +76,9 @@ impl Device {
             return Polled::Pending;
         }
         self.look_at_the_clock(out);
+        if self.is_gone {
+            return Polled::Pending;
+        }
         let mut events = Vec::new();
         loop {
             let polled = self.client.poll(cx, out);
@@ -227,17 +230,17 @@ impl Device {
         }
     }
 
-    /// The load begins; whether that changes anything for it.
-    pub fn load_begins(&mut self) -> bool {
+    /// The load begins, or began before it came; whether that changes anything for it.
+    pub fn load_begins(&mut self, began: Instant) -> bool {
         let after = self.users.plan.vanishes(self.who.user);
-        self.vanishes_at = after.map(|after| Instant::now() + after);
+        self.vanishes_at = after.map(|after| began + after);
         if self.slowness.is_none()
             && let Some(slow) = self.users.plan.slow_reader(self.who.user)
         {
             self.slowness = Some(Box::new(Slowness::new(slow)));
             self.client.set_reading(false);
         }
-        self.visits_begin();
+        self.visits_begin(began);
         self.vanishes_at.is_some() || self.slowness.is_some() || self.visitor.is_some()
     }
 

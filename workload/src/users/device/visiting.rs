@@ -14,14 +14,14 @@ const LEAVE_OVER: Duration = Duration::from_secs(1);
 
 impl Device {
     /// The load begins: those who are not there at first leave.
-    pub(super) fn visits_begin(&mut self) {
+    pub(super) fn visits_begin(&mut self, began: Instant) {
         let Some(visitor) = &mut self.visitor else { return };
-        let (now, plan) = (Instant::now(), &self.users.plan);
+        let plan = &self.users.plan;
         let (user, device) = (self.who.user, self.who.device);
-        visitor.comes_back(now + plan.comes_back(user, device));
+        visitor.comes_back(began + plan.comes_back(user, device));
         if plan.is_away_at_first(user, device) {
             let part = plan.device_seed("leaves", user, device) as f64 / u64::MAX as f64;
-            visitor.goes(now + LEAVE_OVER.mul_f64(part));
+            visitor.goes(began + LEAVE_OVER.mul_f64(part));
         }
     }
 
