@@ -22,6 +22,11 @@ pub struct Reader {
     pub welcomed: bool,
     /// What it has shown, over all its sessions.
     pub cursors: BTreeMap<ConversationId, Sequence>,
+    /// Conversations that this session was told its user has left.
+    left: BTreeSet<ConversationId>,
+    /// The same of earlier sessions: `hello` names no cursor of them (docs/protocol.md), and still nothing that was
+    /// shown may come again.
+    forgotten: BTreeSet<ConversationId>,
     /// Streams of this session.
     pub streams: BTreeMap<ConversationId, Sequence>,
     /// Messages of this session without an answer, and when they were sent.
@@ -52,6 +57,8 @@ impl Reader {
             session: None,
             welcomed: false,
             cursors: BTreeMap::new(),
+            left: BTreeSet::new(),
+            forgotten: BTreeSet::new(),
             streams: BTreeMap::new(),
             unanswered: BTreeMap::new(),
             given_up: BTreeSet::new(),
@@ -66,12 +73,14 @@ impl Reader {
             conversation: *conversation,
             sequence: *sequence,
         };
-        self.cursors.iter().map(cursor).collect()
+        let named = self.cursors.iter().filter(|(id, _)| !self.forgotten.contains(id));
+        named.map(cursor).collect()
     }
 
     pub fn disconnect(&mut self) {
         self.session = None;
         self.welcomed = false;
+        self.forgotten.append(&mut self.left);
         self.streams.clear();
         self.pings.clear();
         self.unanswered.clear();
@@ -112,13 +121,19 @@ impl Reader {
                 let log = &world.logs[&attached.conversation];
                 let known = self.streams.insert(attached.conversation, attached.from);
                 let before = known.or_else(|| self.cursors.get(&attached.conversation).copied());
+                self.left.remove(&attached.conversation);
+                let is_forgotten = self.forgotten.remove(&attached.conversation);
                 if let Some(before) = before {
                     assert!(attached.from >= before, "a stream went back: {attached:?}");
-                    self.check_skipped(log, before, attached.from);
+                    // Of memberships between nobody can know.
+                    if !is_forgotten {
+                        self.check_skipped(log, before, attached.from);
+                    }
                 }
             }
             ServerFrame::Detached(detached) => {
                 let at = self.streams.remove(&detached.conversation).expect("attached before");
+                self.left.insert(detached.conversation);
                 let log = &world.logs[&detached.conversation];
                 let next = log.entry(at.next());
                 // The departure comes next, or was among what is no longer stored.
