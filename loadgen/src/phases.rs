@@ -27,11 +27,11 @@ use crate::run::{Against, Progress, RealEnded, RealRun};
 use ports::{Machine, with_causes};
 use protocol::UserId;
 use std::io;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use verify::history::What;
@@ -90,7 +90,7 @@ struct Phases {
     /// What carries the links that faults may hit.
     proxies: Option<Proxies>,
     /// A slice of the users has panicked.
-    died: Arc<Notify>,
+    died: Arc<AtomicBool>,
     /// The users of the REST interface, while they are driven.
     journeys: Option<Driven>,
     ended: RealEnded,
@@ -165,7 +165,7 @@ impl Phases {
             why = abort::asked(&mut unmeetable) => Some(Abort::Unmeetable(why)),
             left = abort::maybe(leaves) => Some(left.into()),
             why = watched => Some(Abort::Failed(why)),
-            () = died.notified() => Some(Abort::Failed(slices::DIED.to_owned())),
+            () = slices::died(died) => Some(Abort::Failed(slices::DIED.to_owned())),
             why = company.lost() => Some(Abort::Failed(why)),
             told = self.tell(&mut cluster, &mut users) => told.err().map(Abort::Failed),
         };

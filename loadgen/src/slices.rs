@@ -25,11 +25,12 @@ use std::convert::Infallible;
 use std::io;
 use std::net::Ipv4Addr;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use verify::history::event::Phase;
 use workload::plan::Plan;
@@ -142,13 +143,20 @@ pub const fn source(slice: usize) -> Ipv4Addr {
 pub const DIED: &str = "a slice of the users failed: a bug in Fracas";
 
 /// Tells of a panic that it is dropped by.
-pub struct Dies(pub Arc<Notify>);
+pub struct Dies(pub Arc<AtomicBool>);
 
 impl Drop for Dies {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.notify_one();
+            self.0.store(true, Ordering::Relaxed);
         }
+    }
+}
+
+/// Ends when a slice has told so.
+pub async fn died(told: Arc<AtomicBool>) {
+    while !told.load(Ordering::Relaxed) {
+        sleep(LOOK).await;
     }
 }
 

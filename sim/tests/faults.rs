@@ -69,7 +69,7 @@ kinds = ["storm"]
 lead = "500ms"
 "#;
 
-/// The drain begins first, and ends while a kill and a pause hold what it hit.
+/// The drain begins first, and ends while a kill holds what it hit.
 const DRAINED_AND_HELD: &str = r#"
 [[fault]]
 at = "1s"

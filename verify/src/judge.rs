@@ -152,11 +152,11 @@ impl Judge {
         }
         let mut doubts = self.state.run.take_doubts();
         if let Some((_, first)) = self.misplaced.first {
-            doubts.push(format!("{first}, which the header does not have"));
+            doubts.push(first);
         }
         if self.misplaced.count > 1 {
             let count = self.misplaced.count;
-            doubts.push(format!("{count} events name what the header does not have"));
+            doubts.push(format!("{count} events name what there cannot be"));
         }
         if let Some((_, first)) = self.backwards.first {
             doubts.push(format!("time went backwards, {first}"));
@@ -257,6 +257,7 @@ mod tests {
     use crate::history::builder::{Builder, History};
     use crate::history::event::Phase;
     use crate::invariants::tests::judge;
+    use protocol::Sequence;
 
     fn talk() -> Builder {
         Builder::new(2, 1).group(1, &[1, 2]).connect_all().say(1, 1)
@@ -352,7 +353,20 @@ mod tests {
         assert!(doubts(&back)[0].starts_with("time went backwards"));
         let device = Builder::new(9, 1).device(9, 1);
         let strange = talk().push(What::ConnectFailed { device }).finish();
-        assert!(doubts(&strange)[0].contains("names device 9/1"));
+        let told = &doubts(&strange)[0];
+        assert!(told.ends_with("names device 9/1, which the header does not have"), "{told}");
+        let nowhere = talk().say(1, 1).finish().tampered(|events| {
+            for event in events {
+                if let What::Accepted { sequence, .. } = &mut event.is {
+                    *sequence = Sequence(0);
+                }
+            }
+        });
+        // What was sent has no answer then.
+        let judged = judge(&nowhere);
+        assert_eq!(judged.verdict, Verdict::Violated);
+        let told = &judged.doubts[0];
+        assert!(told.ends_with("names sequence 0, and the first one is 1"), "{told}");
     }
 
     #[test]

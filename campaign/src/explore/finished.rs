@@ -129,7 +129,8 @@ impl Finished {
             let is_killed = [Signal::SIGKILL, Signal::SIGTERM]
                 .into_iter()
                 .any(|signal| status.signal() == Some(signal as i32));
-            let is_not_made = matches!(status.code(), Some(2 | 64)) || is_killed;
+            let is_panic = errors.contains("panicked at");
+            let is_not_made = matches!(status.code(), Some(2 | 64)) && !is_panic || is_killed;
             return if is_not_made || matches!(world, World::Real(_)) {
                 Self { doubts: vec![words], ..Self::nothing(case, seed, Outcome::Unknown) }
             } else {
@@ -220,6 +221,13 @@ mod tests {
         let panicked = ended(101 << 8, panic);
         assert_eq!(panicked.outcome, Outcome::Violated);
         assert!(panicked.why().starts_with("no verdict (exit status 101): thread"));
+    }
+
+    #[test]
+    fn a_program_that_panics_beside_its_simulation_has_died() {
+        let panicked = ended(2 << 8, "thread 'main' panicked at report/src/run.rs:3:5:\nno row\n");
+        assert_eq!(panicked.outcome, Outcome::Unknown);
+        assert!(panicked.died.is_some_and(|words| words.contains("no row")));
     }
 
     #[test]

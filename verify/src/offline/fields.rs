@@ -73,7 +73,19 @@ const fn user_of(is: &What) -> Option<UserId> {
     }
 }
 
-/// Whether the header has everything that an event names.
+/// Where an entry of an event is in its log.
+const fn place_of(is: &What) -> Option<u64> {
+    match is {
+        What::Accepted { sequence, .. } | What::MemberChanged { sequence, .. } => Some(sequence.0),
+        What::Shown { entry, .. }
+        | What::Received { entry, .. }
+        | What::Read { entry, .. }
+        | What::Stored { entry } => Some(entry.sequence.0),
+        _ => None,
+    }
+}
+
+/// Whether the header has everything that an event names, and logs can have it: they begin at 1.
 pub(super) fn is_in_range(header: &Header, is: &What) -> bool {
     let has_user = |user: UserId| (1..=u64::from(header.users)).contains(&user.0);
     let has_device = |device: Device| {
@@ -83,4 +95,5 @@ pub(super) fn is_in_range(header: &Header, is: &What) -> bool {
     device_of(is).is_none_or(has_device)
         && conversation_of(is).is_none_or(has)
         && user_of(is).is_none_or(has_user)
+        && place_of(is) != Some(0)
 }

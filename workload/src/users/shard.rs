@@ -106,11 +106,12 @@ impl Shard {
         }
     }
 
-    /// Slow readers are slow from the load on: while everybody connects they read like all others.
+    /// Slow readers are slow from the load on: while they connect they read like all others.
     pub fn load_begins(&mut self, began: Instant) {
         self.load_began = Some(began);
         for slot in self.slots.iter_mut().flatten() {
-            if slot.device.load_begins(began) {
+            let is_slow = !slot.is_connecting && slot.device.slows_down();
+            if slot.device.load_begins(began) || is_slow {
                 slot.waker.wake_by_ref();
             }
         }
@@ -186,6 +187,9 @@ impl Shard {
         if slot.is_connecting && slot.device.is_open() {
             slot.is_connecting = false;
             self.connecting -= 1;
+            if self.load_began.is_some() {
+                slot.device.slows_down();
+            }
         }
         if let Some(due) = slot.device.due()
             && slot.armed.is_none_or(|armed| due < armed)

@@ -234,14 +234,19 @@ impl Device {
     pub fn load_begins(&mut self, began: Instant) -> bool {
         let after = self.users.plan.vanishes(self.who.user);
         self.vanishes_at = after.map(|after| began + after);
+        self.visits_begin(began);
+        self.vanishes_at.is_some() || self.visitor.is_some()
+    }
+
+    /// It reads slowly from now on, if the plan wants it; whether it does.
+    pub fn slows_down(&mut self) -> bool {
         if self.slowness.is_none()
             && let Some(slow) = self.users.plan.slow_reader(self.who.user)
         {
             self.slowness = Some(Box::new(Slowness::new(slow)));
             self.client.set_reading(false);
         }
-        self.visits_begin(began);
-        self.vanishes_at.is_some() || self.slowness.is_some() || self.visitor.is_some()
+        self.slowness.is_some()
     }
 
     fn send(

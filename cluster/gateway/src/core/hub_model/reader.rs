@@ -6,7 +6,7 @@ use crate::core::outbound::Taken;
 use crate::core::sends::UNANSWERED_MS;
 use protocol::codec::Codec;
 use protocol::frames::client::{Cursor, Nonce};
-use protocol::frames::server::ErrorCode;
+use protocol::frames::server::{Attached, ErrorCode};
 use protocol::{
     ClientMessageId, CloseCode, Content, ConversationId, DeviceId, Entry, Sequence, ServerFrame,
     SessionId, UserId,
@@ -117,20 +117,7 @@ impl Reader {
                 assert!(!std::mem::replace(&mut self.welcomed, true), "welcomed twice");
                 assert_eq!(welcome.user, user);
             }
-            ServerFrame::Attached(attached) => {
-                let log = &world.logs[&attached.conversation];
-                let known = self.streams.insert(attached.conversation, attached.from);
-                let before = known.or_else(|| self.cursors.get(&attached.conversation).copied());
-                self.left.remove(&attached.conversation);
-                let is_forgotten = self.forgotten.remove(&attached.conversation);
-                if let Some(before) = before {
-                    assert!(attached.from >= before, "a stream went back: {attached:?}");
-                    // Of memberships between nobody can know.
-                    if !is_forgotten {
-                        self.check_skipped(log, before, attached.from);
-                    }
-                }
-            }
+            ServerFrame::Attached(attached) => self.attached(world, &attached),
             ServerFrame::Detached(detached) => {
                 let at = self.streams.remove(&detached.conversation).expect("attached before");
                 self.left.insert(detached.conversation);
@@ -185,6 +172,21 @@ impl Reader {
             // A report that crossed the end of its stream.
             ServerFrame::Error(notice) if notice.code == ErrorCode::NotAttached => {}
             other => panic!("unexpected {other:?}"),
+        }
+    }
+
+    fn attached(&mut self, world: &World, attached: &Attached) {
+        let log = &world.logs[&attached.conversation];
+        let known = self.streams.insert(attached.conversation, attached.from);
+        let before = known.or_else(|| self.cursors.get(&attached.conversation).copied());
+        self.left.remove(&attached.conversation);
+        let is_forgotten = self.forgotten.remove(&attached.conversation);
+        if let Some(before) = before {
+            assert!(attached.from >= before, "a stream went back: {attached:?}");
+            // Of memberships between nobody can know.
+            if !is_forgotten {
+                self.check_skipped(log, before, attached.from);
+            }
         }
     }
 
