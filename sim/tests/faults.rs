@@ -83,14 +83,30 @@ kind = "kill"
 target = "gateway-1"
 "#;
 
-/// What is told of the faults of a run: whom each of them hit, and how many it had an effect on.
-fn told(faults: &str) -> Vec<(String, u64)> {
+/// Simulates a run with these faults.
+fn simulate(faults: &str, sink: impl FnMut(&Event) + Send + 'static) {
     let text = format!("{HEAD}{faults}");
     let scenario = scenarios::parse(&text, "faults.toml", &[]);
     let scenario = scenario.unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let wanted = sim::SimulatedRun::new(Arc::new(scenario), 1);
+    sim::run(wanted, Box::new(sink), None).expect("it is simulated").follow(|_| {});
+}
+
+/// What a run brings, as far as it is wanted, in its order.
+fn seen(faults: &str, wanted: fn(&What) -> Option<String>) -> Vec<String> {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let sink = seen.clone();
+    simulate(faults, move |event| {
+        sink.lock().expect("nobody panicked").extend(wanted(&event.is));
+    });
+    seen.lock().expect("nobody panicked").clone()
+}
+
+/// What is told of the faults of a run: whom each of them hit, and how many it had an effect on.
+fn told(faults: &str) -> Vec<(String, u64)> {
     let events = Arc::new(Mutex::new((BTreeMap::new(), Vec::new())));
     let sink = events.clone();
-    let sink = Box::new(move |event: &Event| {
+    simulate(faults, move |event| {
         let (targets, told) = &mut *sink.lock().expect("nobody panicked");
         match &event.is {
             What::FaultBegan { fault, target, .. } => {
@@ -103,8 +119,6 @@ fn told(faults: &str) -> Vec<(String, u64)> {
             _ => {}
         }
     });
-    let wanted = sim::SimulatedRun::new(Arc::new(scenario), 1);
-    sim::run(wanted, sink, None).expect("it is simulated").follow(|_| {});
     let mut told = events.lock().expect("nobody panicked").1.clone();
     told.sort();
     told
@@ -134,9 +148,13 @@ fn what_befalls_users_by_lot_is_told() {
 
 #[test]
 fn a_drain_does_not_start_who_was_killed_meanwhile() {
-    let told = told(DRAINED_AND_HELD);
-    let hit = |effect| ("gateway-1".to_owned(), effect);
-    assert_eq!(told, [hit(0), hit(1)]);
+    let of_gateway = |is: &What| match is {
+        What::NodeStarted { node } if &**node == "gateway-1" => Some("started".to_owned()),
+        What::FaultEnded { fault, effect } => Some(format!("fault {fault} ended: {effect}")),
+        _ => None,
+    };
+    let seen = seen(DRAINED_AND_HELD, of_gateway);
+    assert_eq!(seen, ["started", "fault 1 ended: 0", "fault 2 ended: 1", "started"]);
 }
 
 #[test]
