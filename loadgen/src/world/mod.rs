@@ -3,6 +3,7 @@
 pub mod addresses;
 pub mod data_folder;
 pub mod family;
+pub mod guard;
 pub mod layout;
 mod leader;
 pub mod metrics;

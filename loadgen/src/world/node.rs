@@ -4,8 +4,9 @@
 //! the work of `process`, and of the child itself, which watches its standard input.
 
 use super::{ClusterError, io_error};
+use crate::world::guard::Guard;
 use crate::world::layout::{Program, Tier};
-use crate::world::process::{Departure, Guard, Process};
+use crate::world::process::{Departure, Process};
 use nix::sys::signal::Signal;
 use ports::panics::Panicked;
 use std::collections::BTreeSet;
@@ -147,7 +148,7 @@ impl Node {
     pub async fn pause(&mut self, fault: u32) -> Result<bool, ClusterError> {
         let Some(process) = &self.process else { return Ok(false) };
         if self.guard.is_none() {
-            let guard = process.stop();
+            let guard = process.stop().await;
             self.guard = Some(guard.map_err(io_error(format!("stop {}", self.program.name)))?);
         }
         self.holds.insert(fault);

@@ -1,10 +1,11 @@
 //! A child process that tells when it dies, and that does not outlive this one.
 //!
 //! Its standard input is a pipe that nobody writes to: its end tells the child that this process is gone, however
-//! it went. A child that is stopped cannot see that; for that time a guard, a shell that waits for the end of such
+//! it went. A child that is stopped cannot see that; for that time a [guard](Guard), which waits for the end of such
 //! a pipe, kills it instead. Both lead process groups of their own, so that Ctrl-C reaches this process alone.
 
 use crate::world::family::family;
+use crate::world::guard::Guard;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::collections::BTreeSet;
@@ -49,31 +50,6 @@ pub struct Process {
     orphans: Vec<Pid>,
     /// Held apart from the child: waiting for a child closes its input.
     lifeline: Option<ChildStdin>,
-}
-
-/// Kills a stopped process if this process goes. Dropping it ends it without that.
-#[must_use]
-pub struct Guard(Child);
-
-/// Kills them if this process goes.
-fn guard(pids: &[Pid]) -> io::Result<Guard> {
-    let pids: Vec<String> = pids.iter().map(ToString::to_string).collect();
-    let guard = Command::new("sh")
-        .args(["-c", &format!("read -r _; kill -KILL {}", pids.join(" "))])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .kill_on_drop(true)
-        .spawn()?;
-    Ok(Guard(guard))
-}
-
-impl Guard {
-    /// The process may go on.
-    pub async fn dismiss(mut self) -> io::Result<()> {
-        self.0.kill().await
-    }
 }
 
 impl Process {
@@ -139,14 +115,15 @@ impl Process {
     }
 
     /// Stops it with all that it has started, until it may [go on](Self::go_on). For as long as the guard
-    /// is kept, it is killed if this process goes.
-    pub fn stop(&self) -> io::Result<Guard> {
+    /// is kept, they are killed if this process goes.
+    pub async fn stop(&self) -> io::Result<Guard> {
         let pid = self.pid().map_err(io::Error::from)?;
-        // A guard that is dropped by now dies before it sees the end of its input.
-        let _until_all_are_known = guard(&[pid])?;
+        let mut guard = Guard::start()?;
+        guard.keeps(&[pid]).await?;
         self.stand_still(pid).map_err(io::Error::from)?;
         // Whoever stands still does not notice that the one is gone that has started it.
-        guard(&self.family())
+        guard.keeps(self.family().get(1..).unwrap_or_default()).await?;
+        Ok(guard)
     }
 
     /// Tells it and all that it has started to stop.
@@ -340,7 +317,7 @@ mod tests {
     #[tokio::test]
     async fn a_process_that_is_killed_on_purpose_is_not_said_to_have_died() {
         let (mut process, departure) = begun("echo ready; exec sleep 60").await;
-        let guard = process.stop().unwrap();
+        let guard = process.stop().await.unwrap();
         while !process.is_stopped() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -365,7 +342,7 @@ mod tests {
                 }
             }
         };
-        let guard = process.stop().unwrap();
+        let guard = process.stop().await.unwrap();
         until(") T ").await;
         process.go_on().unwrap();
         until(") S ").await;
@@ -388,8 +365,8 @@ mod tests {
     {
         let (mut process, _) = begun("sleep 60 & echo ready; wait").await;
         let [_, child] = process.family()[..] else { panic!("{:?}", process.family()) };
-        let mut guard = process.stop().unwrap();
-        guard.0.stdin.take();
+        let guard = process.stop().await.unwrap();
+        guard.let_go().await.unwrap();
         let status = process.status().await.expect("it ends");
         assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9));
         process.orphans.push(child);
