@@ -6,6 +6,7 @@ use crate::faults::schedule::{Due, Schedule};
 use crate::hooks;
 use crate::journal::{Journal, OWN_BUG, TraceSink};
 use crate::machine::flow::Flows;
+use crate::machine::processes::Processes;
 use crate::machine::pulse::Pulse;
 use crate::run::{Progress, SimulatedRun};
 use crate::world::{self, Builder, Hosts, Signals};
@@ -80,6 +81,7 @@ impl<'a> Phases<'a> {
             journal: journal.clone(),
             board: board.clone(),
             flows: Flows::default(),
+            processes: Processes::default(),
             signals: signals.clone(),
             pulse: pulse.clone(),
         };

@@ -7,6 +7,7 @@ use crate::machine::database::{Connection, Database};
 use crate::machine::flow::Flows;
 use crate::machine::gate::Gate;
 use crate::machine::network::SimNetwork;
+use crate::machine::processes::Processes;
 use crate::machine::pulse::{Host, Pulse};
 use node::config::{EngineConfig, StoreChoice};
 use node::role::{Outside, Process};
@@ -116,6 +117,8 @@ pub struct Builder<'a> {
     pub board: LinkBoard,
     /// The windows of all streams.
     pub flows: Flows,
+    /// Who has a process.
+    pub processes: Processes,
     /// The signals.
     pub signals: Signals,
     /// The pulse of the simulation.
@@ -202,6 +205,7 @@ impl Builder<'_> {
         let network = SimNetwork {
             host: name,
             board: self.board.clone(),
+            processes: self.processes.clone(),
             flows: self.flows.clone(),
             trace: pulse.trace().clone(),
         };
@@ -226,7 +230,7 @@ impl Builder<'_> {
         let name = hardware.name.clone();
         hosts.names.push(name.clone());
         hosts.hardware.push(hardware.clone());
-        sim.host(&*name, move || software(hardware.clone()));
+        sim.host(&*name, move || hardware.runs(software(hardware.clone())));
         self.board.register(sim.lookup(&*name), &name);
     }
 }

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::time::Duration;
 
 /// The board; clones are the same board.
 #[derive(Clone)]
@@ -163,6 +164,12 @@ impl LinkBoard {
         }
     }
 
+    /// How long a packet and its answer take between two hosts.
+    pub fn round_trip(&self, a: &Arc<str>, b: &Arc<str>) -> Duration {
+        let Latency { min, max } = self.lock().wanted(a, b).latency;
+        min + max
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         entered(self.0.state.lock())
     }
@@ -234,7 +241,6 @@ fn change(sim: &turmoil::Sim<'_>, a: &str, b: &str, told: Way, wanted: Way) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn ms(ms: u64) -> Duration {
         Duration::from_millis(ms)

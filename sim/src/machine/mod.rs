@@ -7,6 +7,7 @@ pub mod flow;
 pub mod gate;
 pub mod network;
 pub mod path;
+pub mod processes;
 pub mod pulse;
 pub mod tasks;
 pub mod telemetry;
@@ -74,6 +75,15 @@ impl HostHardware {
             disk_sync,
             round_trips: RoundTrips::new(round_trip),
             lives: Cell::new(0),
+        }
+    }
+
+    /// What its process does; the process is there until that ends.
+    pub fn runs<F: Future>(&self, software: F) -> impl Future<Output = F::Output> + use<F> {
+        let running = self.network.processes.begins(&self.name);
+        async move {
+            let _until_it_ends = running;
+            software.await
         }
     }
 

@@ -2,9 +2,11 @@
 //!
 //! turmoil decides what is delivered when; the decorator adds TCP's window and the line in front of a narrow link,
 //! flips bytes, counts what a fault really did to a stream, and turns "refused at once" (what turmoil says through
-//! a partition) into the silence that a real partition answers a connect with.
+//! a partition) into the silence that a real partition answers a connect with, and its silence where no process is
+//! into a refusal.
 
 use super::flow::{Flow, Flows};
+use super::processes::Processes;
 use super::trace::{Kind, Trace};
 use crate::faults::links::LinkBoard;
 use ports::{BoxFuture, Listener, Network, Stream};
@@ -32,6 +34,8 @@ pub struct SimNetwork {
     pub host: Arc<str>,
     /// What is known of all links.
     pub board: LinkBoard,
+    /// Who is there to connect to.
+    pub processes: Processes,
     /// The windows of all streams.
     pub flows: Flows,
     /// What is told of the host.
@@ -57,13 +61,35 @@ impl Network for SimNetwork {
             if self.board.connects(&self.host, &peer) {
                 std::future::pending::<()>().await;
             }
-            let stream = TcpStream::connect(to).await?;
+            let stream = tokio::select! {
+                biased;
+                stream = TcpStream::connect(to) => stream?,
+                () = self.refused(&peer) => {
+                    self.trace.number(Kind::Network, FAILED);
+                    return Err(io::ErrorKind::ConnectionRefused.into());
+                }
+            };
             Ok(Box::new(self.watch(stream, peer)?) as Box<dyn Stream>)
         })
     }
 }
 
 impl SimNetwork {
+    /// Waits until a host without a process has refused a connect. A machine that is dark or behind a partition says
+    /// nothing.
+    async fn refused(&self, peer: &Arc<str>) {
+        loop {
+            self.processes.gone(peer).await;
+            sleep(self.board.round_trip(&self.host, peer)).await;
+            if self.board.is_apart(&self.host, peer) {
+                std::future::pending::<()>().await;
+            }
+            if self.processes.is_gone(peer) {
+                return;
+            }
+        }
+    }
+
     fn watch(&self, stream: TcpStream, peer: Arc<str>) -> io::Result<WatchedStream> {
         let (here, there) = (stream.local_addr()?, stream.peer_addr()?);
         self.trace.number(Kind::Network, OPENED);
