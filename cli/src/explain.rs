@@ -87,15 +87,23 @@ fn faults() -> Vec<Topic> {
     let rows = rows(body).into_iter().filter_map(|row| {
         let [kind, what, takes] = row.as_slice() else { return None };
         let name = code(kind)?;
+        let (what, more) = with_its_section(what);
         let shown = built_in(&name.replace('_', "-")).map(example).unwrap_or_default();
         let sentence = capital(what);
         let page = format!(
-            "**{sentence}**. Takes {takes}.\n\n{shown}Of all faults:\n\n{}\n",
+            "**{sentence}**. Takes {takes}.\n\n{shown}{more}Of all faults:\n\n{}\n",
             of_all.trim()
         );
-        Some(Topic { kind: Kind::Fault, name, summary: (*what).to_owned(), page })
+        Some(Topic { kind: Kind::Fault, name, summary: what.to_owned(), page })
     });
     rows.collect()
+}
+
+/// What a cell says, without its link to a section of the same page, and that section.
+fn with_its_section(cell: &'static str) -> (&'static str, String) {
+    let Some((what, link)) = cell.split_once(" ([how](#") else { return (cell, String::new()) };
+    let title = capital(&link.trim_end_matches(')').replace('-', " "));
+    (what, format!("{}\n\n", section(SCENARIOS, &title).trim()))
 }
 
 fn capital(words: &str) -> String {
@@ -209,6 +217,13 @@ mod tests {
                 assert!(scenarios::is_sound_design(name), "{name} lacks {part}:\n{page}");
             }
         }
+    }
+
+    #[test]
+    fn a_fault_that_has_a_section_comes_with_it_instead_of_a_link() {
+        let hostile = topic("hostile").expect("it is one");
+        assert!(hostile.page.contains("| `no_hello` | a frame before `hello` | close 4402 |"));
+        assert!(topics().iter().all(|topic| !topic.summary.contains("](")));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The simulated world on turmoil: one seed decides every packet, crash, clock and random choice.
 //!
-//! It runs node's own composition, and loadgen's own users: nothing of the cluster or of the workload
+//! It runs node's own composition and the users of `workload`: nothing of the cluster or of the workload
 //! is mirrored here. It does not judge; it hands out the history.
 
 pub mod faults;

@@ -2,8 +2,9 @@
 //!
 //! `core` decides: who gets which token, when a refresh token is spent, what a token says. `shell`
 //! keeps those decisions on the disk port, answers HTTP, and carries keys and revocations to the
-//! gateways. There are no sign-up, no profiles and no third-party login: users are the development
-//! users of one shared password, services are listed in the configuration.
+//! gateways. The issuer here has no sign-up and no profiles: its users are the development users of
+//! one shared password, its services are listed in the configuration. Tokens of one issuer elsewhere
+//! (OpenID Connect) are verified beside its own.
 
 pub mod core;
 mod shell;

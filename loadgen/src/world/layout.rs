@@ -1,5 +1,6 @@
 //! Which processes the cluster of a run is made of, with their addresses and command lines: a process
-//! for each node, or one for all of them. Both read the same configuration file.
+//! for each node, or one for all of them. Both read the same configuration file, but for nodes whose links lead
+//! through proxies, which have one of their own.
 
 mod monitoring;
 mod port_numbers;

@@ -1,7 +1,7 @@
 //! One event of a history, as it stands in memory and, by serde, in `history.jsonl`.
 //!
-//! Everything is from the users' side of the sockets, except `Gauge`, `Usage`, `Owner`, `Fault*` and
-//! `Phase`.
+//! Most is from the users' side of the sockets. What stands behind it is from elsewhere: what nodes tell
+//! of themselves, what the store has in the end, which faults and phases there were.
 //! Users, devices and conversations are the cluster's own ids; in a scenario they are dense from 1,
 //! so that checks can use arrays.
 
