@@ -1,5 +1,5 @@
-//! Markdown of the documentation as text for a terminal: paragraphs, lists and code blocks, with bold words,
-//! code and links in them. Whoever picks the parts leaves out tables and headings.
+//! Markdown of the documentation as text for a terminal: paragraphs, lists, tables and code blocks, with bold
+//! words, code and links in them. Whoever picks the parts leaves out headings.
 
 use campaign::observation::Terminal;
 
@@ -15,7 +15,7 @@ pub fn to_text(markdown: &str, terminal: Terminal) -> String {
     let mut text = String::new();
     let (mut block, mut in_code) = (String::new(), false);
     // The empty line at the end closes the last block.
-    for line in markdown.lines().chain([""]) {
+    for line in without_tables(markdown).lines().chain([""]) {
         let begins = line.starts_with("- ") || line.starts_with("```") || line.trim().is_empty();
         if begins && !in_code {
             text.push_str(&wrapped(&block, terminal));
@@ -35,6 +35,24 @@ pub fn to_text(markdown: &str, terminal: Terminal) -> String {
     }
     text.truncate(text.trim_end().len());
     text + "\n"
+}
+
+/// Tables as lists: of each row the first cell, and what the others say of it.
+fn without_tables(markdown: &str) -> String {
+    let is_row = |line: &str| line.starts_with("| ");
+    let mut text = String::new();
+    let mut lines = markdown.lines().peekable();
+    while let Some(line) = lines.next() {
+        let is_header = is_row(line) && lines.next_if(|next| next.starts_with("| ---")).is_some();
+        match line.trim_matches(['|', ' ']).split_once(" | ") {
+            _ if is_header => {}
+            Some((first, others)) if is_row(line) => {
+                text.extend(["- ", first, ": ", &others.replace(" | ", "; "), "\n"]);
+            }
+            _ => text.extend([line, "\n"]),
+        }
+    }
+    text
 }
 
 /// A paragraph, or an item of a list, whose later lines stand below its first word.
@@ -143,6 +161,14 @@ mod tests {
         let expected = "Bold words. A `code word`, a\nstress and a link in two\nlines.\n\n\
                         - First item goes on.\n- 2 * 3\n\n    as  it is\n    \n    **so**\n";
         assert_eq!(text(28, false), expected);
+    }
+
+    #[test]
+    fn a_table_is_a_list_of_its_rows() {
+        let table =
+            "Before.\n\n| one | two | three |\n| --- | --- | --- |\n| `a` | b b | c |\n| d | e |\n";
+        let expected = "Before.\n\n- `a`: b b; c\n- d: e\n";
+        assert_eq!(to_text(table, Terminal { width: 80, colour: false }), expected);
     }
 
     #[test]
