@@ -129,6 +129,8 @@ pub(crate) fn header(users: u32, devices_per_user: u32) -> Header {
         partitions: 4,
         slow_users: 0,
         hostile: false,
+        tokens_run_out: false,
+        idle_us: None,
         offline_users: Some(0),
         retention: None,
         unseen: Vec::new(),

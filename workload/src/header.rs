@@ -1,6 +1,7 @@
 //! What the judge of a run needs to know beforehand.
 
 use crate::plan::Journeys;
+use protocol::limits::client_idle_timeout;
 use scenarios::scenario::{FaultKind, Scenario};
 use std::time::Duration;
 use verify::history::event::{Deadlines, Engine, FORMAT, Header};
@@ -21,6 +22,8 @@ pub fn header(scenario: &Scenario, seed: u64, engine: Engine) -> Header {
         slow_users: scenario.load.slow_readers.map_or(0, |slow| slow.users),
         offline_users: Some(stay_away(scenario)),
         hostile: is_hostile(scenario, seed),
+        tokens_run_out: scenario.users.renewing < 1.0,
+        idle_us: Some(microseconds(client_idle_timeout(scenario.cluster.heartbeat))),
         // No run turns it on: what a store has removed is lost.
         retention: None,
         unseen: Vec::new(),

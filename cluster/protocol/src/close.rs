@@ -68,6 +68,16 @@ impl CloseCode {
         }
     }
 
+    /// Whether a close tells a client, or a server, that it has broken the protocol: 1002 (RFC 6455, section 7.4.1)
+    /// and what a gateway says of that.
+    pub const fn blames(code: u16) -> bool {
+        code == 1002
+            || code == Self::TooBig.code()
+            || code == Self::Malformed.code()
+            || code == Self::OutOfOrder.code()
+            || code == Self::HelloTimeout.code()
+    }
+
     /// The code of a number on the wire.
     pub fn from_code(code: u16) -> Option<Self> {
         Self::ALL.into_iter().find(|known| known.code() == code)

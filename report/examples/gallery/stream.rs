@@ -83,6 +83,8 @@ pub(crate) fn header(name: &str, shape: &Shape) -> Header {
         partitions: 16,
         slow_users: 0,
         hostile: false,
+        tokens_run_out: false,
+        idle_us: None,
         offline_users: Some(0),
         retention: None,
         unseen: Vec::new(),

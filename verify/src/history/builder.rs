@@ -66,6 +66,8 @@ impl Builder {
             partitions: 4,
             slow_users: 0,
             hostile: false,
+            tokens_run_out: false,
+            idle_us: None,
             offline_users: Some(0),
             retention: None,
             unseen: Vec::new(),

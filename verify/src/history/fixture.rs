@@ -28,6 +28,8 @@ pub fn header() -> Header {
         partitions: 64,
         slow_users: 0,
         hostile: false,
+        tokens_run_out: false,
+        idle_us: None,
         offline_users: Some(0),
         retention: None,
         unseen: Vec::new(),

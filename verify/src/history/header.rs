@@ -1,5 +1,6 @@
 //! The first line of a history.
 
+use protocol::CloseCode;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -29,6 +30,13 @@ pub struct Header {
     /// themselves. Left out of the line if there are none.
     #[serde(default, skip_serializing_if = "is_none")]
     pub slow_users: u32,
+    /// Some sessions end with their tokens, as the scenario wants it. Left out of the line if none do.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub tokens_run_out: bool,
+    /// How long a gateway waits for a silent client, `idle_timeout_ms` of the protocol. Not there:
+    /// [`IDLE_US`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_us: Option<u64>,
     /// Of the last so many users no device ever connects. Not there: the history does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offline_users: Option<u32>,
@@ -48,10 +56,28 @@ pub struct Header {
     pub deadlines: Deadlines,
 }
 
+/// How long a gateway waits for a silent client by default, microseconds.
+const IDLE_US: u64 = 12_500_000;
+
 /// The device stands above this bit of a message's id, in the histories of this project.
 const DEVICE_SHIFT: u32 = 40;
 
 impl Header {
+    /// Whether the scenario wants a session to end with this code: its own goodbye, or the end of its token.
+    pub fn is_wanted(&self, code: u16) -> bool {
+        match CloseCode::from_code(code) {
+            Some(CloseCode::Normal) => true,
+            Some(CloseCode::Unauthenticated) => self.tokens_run_out,
+            _ => false,
+        }
+    }
+
+    /// How long the position of a message that was refused for now is held, microseconds (docs/protocol.md,
+    /// "What a client must do", 3).
+    pub fn held_back_us(&self) -> u64 {
+        2 * self.idle_us.map_or(IDLE_US, |idle| idle.max(IDLE_US))
+    }
+
     /// A message by its author and id, for people: "4/2 #18" is the 18th of user 4's device 2.
     pub fn message_name(&self, user: u64, id: u64) -> String {
         let (device, count) = (id >> DEVICE_SHIFT, id & ((1 << DEVICE_SHIFT) - 1));

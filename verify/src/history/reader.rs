@@ -191,6 +191,8 @@ fn placeholder() -> Header {
         partitions: 1,
         slow_users: 0,
         hostile: false,
+        tokens_run_out: false,
+        idle_us: None,
         offline_users: None,
         retention: None,
         unseen: Vec::new(),

@@ -12,7 +12,7 @@
 //!   notification queue (`notify...`), and as were shed of dead letters and `pushes`. These were given up
 //!   under documented bounds, and counted. What was shown or read too late is missing like what nobody heard of; what was taken
 //!   too late had not been given up. Edits, deletions, joins and departures make no notification. What
-//!   users whom the scenario makes slow show too late.
+//!   users whom the scenario makes slow show too late, or have a session for in the end.
 //! - Broken by: a history whose pushes were removed; a member who is away for a minute, is not pushed, and
 //!   reads then. Not by: a member who comes back within the time and reads.
 //!
@@ -211,13 +211,21 @@ fn due(state: &State, who: u32) -> Vec<u32> {
     let aside = aside.filter(|&at| unshown(state, who, at.saturating_sub(1), at).next().is_some());
     let is_due = |&sequence: &u32| {
         let entry = log.get(sequence);
-        entry.acked != 0
+        !is_slow_and_there(state, member.user)
+            && entry.acked != 0
             && entry.is_message
             && entry.author != member.user + 1
             && state.passed(entry.known_at).is_some_and(|passed| passed > allowed)
             && state.is_owed(who, sequence)
     };
     aside.chain(unshown(state, who, compacted_to, head)).filter(is_due).collect()
+}
+
+/// Whether a user whom the scenario makes slow is there in the end: whatever it has not shown waits for it alone.
+fn is_slow_and_there(state: &State, user: u32) -> bool {
+    let devices = state.header.devices_per_user as usize;
+    let mut devices = user as usize * devices..(user as usize + 1) * devices;
+    devices.any(|device| state.is_slow(device) && state.devices[device].open)
 }
 
 /// Of that, what no notification was taken of.
@@ -305,6 +313,17 @@ mod tests {
         violated(NAME, &talk().finish());
         violated(NAME, &pushed(talk(), 3, 4, false).finish());
         violated(NAME, &pushed(talk(), 2, 4, true).finish());
+    }
+
+    #[test]
+    fn what_waits_for_a_slow_user_who_is_there_is_not_missing() {
+        let slow = |run: Builder| {
+            let mut history = run.finish();
+            history.header.slow_users = 3;
+            finding(NAME, &history).violations
+        };
+        assert_eq!((slow(talk()), slow(talk().connect(3, 1))), (1, 0));
+        violated(NAME, &talk().connect(3, 1).finish());
     }
 
     fn letter() -> What {

@@ -12,8 +12,8 @@
 //! - connection attempts per second are at most twice as many, plus one attempt of 5 % of the devices.
 //!   The attempt after a device's own goodbye does not count either.
 //!
-//! A device is away by the scenario's wish from its own goodbye, or the revocation of its user's tokens, to
-//! its next session. A send that was intended before the end of such a time and is not answered before
+//! A device is away by the scenario's wish from its own goodbye, the revocation of its user's tokens, or, where
+//! the scenario lets sessions end with their tokens, a close with 4401, to its next session. A send that was intended before the end of such a time and is not answered before
 //! its beginning counts on neither side, and no attempt to connect between a revocation and the next login.
 //!
 //! Nothing counts of the users whom the scenario makes slow: they delay their answers and lose their
@@ -40,7 +40,6 @@ use crate::state::merge::Slots;
 use crate::state::recent::About;
 use crate::state::{State, Step};
 use crate::tally::Tally;
-use protocol::CloseCode;
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Default)]
@@ -178,7 +177,7 @@ impl Invariant {
         match &event.is {
             What::Closed { code, .. } => {
                 self.own.remove(&step.device);
-                if CloseCode::from_code(*code) == Some(CloseCode::Normal) {
+                if state.header.is_wanted(*code) {
                     self.goes(step.device);
                 } else if !state.lacks_tokens(step.device) {
                     self.away.remove(&step.device);
@@ -254,12 +253,13 @@ mod tests {
 
     const NAME: &str = "recovers_to_baseline";
 
+    fn before() -> Builder {
+        let run = Builder::new(2, 1).group(1, &[1, 2]).connect_all();
+        (0..30).fold(run, |run, _| run.wait(10_000).say(1, 1))
+    }
+
     fn healed() -> Builder {
-        let mut run = Builder::new(2, 1).group(1, &[1, 2]).connect_all();
-        for _ in 0..30 {
-            run = run.wait(10_000).say(1, 1);
-        }
-        run.fault(1, "blip", "store-1", 100_000).heal()
+        before().fault(1, "blip", "store-1", 100_000).heal()
     }
 
     fn storm(sends_after: usize, slow_us: u64, reconnects: usize) -> Builder {
@@ -323,13 +323,20 @@ mod tests {
     }
 
     #[test]
-    fn devices_that_go_and_come_back_by_themselves_are_no_storm() {
-        let mut run = storm(25, 0, 0);
-        for _ in 0..12 {
-            let device = run.device(2, 1);
-            run = run.push(What::Closed { device, code: 1000 }).connect(2, 1);
-        }
-        assert_eq!(clean(NAME, &run.finish()).judged, 25);
+    fn devices_that_go_and_come_back_by_the_scenarios_wish_are_no_storm() {
+        let closed = |code| {
+            let mut run = storm(25, 0, 0);
+            for _ in 0..12 {
+                let device = run.device(2, 1);
+                run = run.push(What::Closed { device, code }).connect(2, 1);
+            }
+            run.finish()
+        };
+        assert_eq!(clean(NAME, &closed(1000)).judged, 25);
+        let mut history = closed(4401);
+        violated(NAME, &history);
+        history.header.tokens_run_out = true;
+        assert_eq!(clean(NAME, &history).judged, 25);
     }
 
     #[test]
@@ -379,11 +386,7 @@ mod tests {
 
     #[test]
     fn without_a_fault_there_is_nothing_to_recover_from() {
-        let mut run = Builder::new(2, 1).group(1, &[1, 2]).connect_all();
-        for _ in 0..30 {
-            run = run.wait(10_000).say(1, 1);
-        }
-        run = run.heal().wait(600_000);
+        let mut run = before().heal().wait(600_000);
         for _ in 0..30 {
             run = run.wait(10_000).send(1, 1).wait(300_000).commit(1).accept(1).deliver(1);
         }

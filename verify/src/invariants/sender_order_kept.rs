@@ -3,7 +3,7 @@
 //!
 //! - Judged: sends with a sequence.
 //! - Excused: a send that was refused for now (`rate_limited`, `unavailable`, `unauthorised`) and came
-//!   again more than 25 s after the refusal: so long its position is held (docs/protocol.md, "What a
+//!   again more than 25 s after the refusal, or twice `idle_us`: so long its position is held (docs/protocol.md, "What a
 //!   client must do", 3).
 //! - Broken by: a later message that is sequenced first, also if the earlier one had been refused for
 //!   now and came again in time. Not by: one that came again after 26 s.
@@ -209,5 +209,8 @@ mod tests {
     fn the_place_of_a_message_that_was_refused_for_now_is_held_for_25_s() {
         clean(NAME, &refused_for(26_000_000).finish());
         violated(NAME, &refused_for(24_000_000).finish());
+        let mut slower = refused_for(29_000_000).finish();
+        slower.header.idle_us = Some(15_000_000);
+        violated(NAME, &slower);
     }
 }

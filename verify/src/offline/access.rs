@@ -68,10 +68,14 @@ pub(super) fn is_an_unauthorised_accepted(book: &Book<'_>) -> bool {
     });
     outsider
         || unanswered
-        || book.observations.iter().any(|s| is_seen_without_token(book, s))
-        || (!book.is_generator_limited() && is_let_in_without_token(book))
-        || is_accepted_without_token(book)
         || book.observations.iter().any(|s| changes_anothers(book, s))
+        || (!book.is_generator_limited() && is_a_token_honoured_too_long(book))
+}
+
+fn is_a_token_honoured_too_long(book: &Book<'_>) -> bool {
+    is_let_in_without_token(book)
+        || is_accepted_without_token(book)
+        || book.observations.iter().any(|s| is_seen_without_token(book, s))
         || book.observations.iter().any(|s| is_served_without_token(book, s))
 }
 

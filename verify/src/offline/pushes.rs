@@ -2,7 +2,7 @@
 
 use super::book::{Answer, Book, How};
 use super::members::Membership;
-use crate::history::event::{Said, Shed, What};
+use crate::history::event::{Device, Said, Shed, What};
 use protocol::{ConversationId, UserId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -126,7 +126,11 @@ fn is_due(book: &Book<'_>, accepted: &Answer, user: u64) -> bool {
         }
         How::Received(_) | How::Stored => false,
     });
+    let is_there = |device: Device| {
+        book.sessions(device).last().is_some_and(|session| session.ends == usize::MAX)
+    };
     book.is_message(conversation, sequence) == Some(true)
+        && !(book.is_slow(user) && book.devices_of(user).into_iter().any(is_there))
         && book.author(conversation, sequence, end) != Some(UserId(user))
         && book.passed_since(accepted.at, end).is_some_and(|passed| passed > allowed(book))
         && book.is_due(user, conversation, sequence, u64::MAX)

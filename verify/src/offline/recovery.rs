@@ -3,7 +3,6 @@
 use super::book::Book;
 use super::fields::device_of;
 use crate::history::event::{Device, Engine, Phase, What};
-use protocol::CloseCode;
 
 /// Fewest sends on either side.
 const FEWEST: usize = 20;
@@ -193,7 +192,7 @@ fn wish(book: &Book<'_>, device: Device, before: usize) -> Wish {
             is if device_of(is) != Some(device) => {}
             What::Closed { code, .. } => {
                 wish.is_first = false;
-                if CloseCode::from_code(*code) == Some(CloseCode::Normal) {
+                if book.header.is_wanted(*code) {
                     (wish.is_away, wish.back_at) = (true, Some(u64::MAX));
                 } else {
                     wish.is_away &= wish.lacks_tokens;

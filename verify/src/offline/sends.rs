@@ -6,10 +6,6 @@ use super::refusals::is_refused_wrongly;
 use crate::history::event::{Phase, Shed, What};
 use protocol::RejectReason;
 
-/// How long the position of a message that was refused for now is held (docs/protocol.md, "What a client
-/// must do", 3).
-const HELD_US: u64 = 25_000_000;
-
 /// What a line says about a send.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Word {
@@ -130,7 +126,8 @@ fn lost_its_place(book: &Book<'_>, send: &Send) -> bool {
             Word::RefusedForNow if is_open && own => refused_at = refused_at.or(Some(now)),
             Word::Resent if own => {
                 let refused_at = refused_at.take();
-                is_lost |= refused_at.is_some_and(|at| is_open && now - at > HELD_US);
+                is_lost |=
+                    refused_at.is_some_and(|at| is_open && now - at > book.header.held_back_us());
             }
             Word::Accepted | Word::RefusedForGood(_) | Word::GivenUp if own => is_open = false,
             _ => {}

@@ -11,10 +11,6 @@ use crate::history::event::{Device, Event, Phase, Said, What};
 use crate::history::subject::Subject;
 use protocol::{ClientMessageId, ConversationId, RejectReason, UserId};
 
-/// How long the position of a message that was refused for now is held, microseconds (docs/protocol.md,
-/// "What a client must do", 3).
-pub(crate) const HELD_BACK_US: u64 = 25_000_000;
-
 /// Whether a refusal decides a send for ever. After `unauthorised` it comes again with a new token.
 pub(crate) const fn is_final(reason: RejectReason) -> bool {
     reason.is_final() && !matches!(reason, RejectReason::Unauthorised)
@@ -281,11 +277,11 @@ impl State {
     /// A send comes again. Its position in the order was held for some time only.
     fn resent(&mut self, step: &mut Step, user: UserId, message: ClientMessageId) {
         let mut bits = status::RESENT;
-        let now = self.now;
+        let (now, held_back) = (self.now, self.header.held_back_us());
         if let Some(open) = self.devices[step.device].open_send(message.0) {
             open.unauthorised = None;
             let refused_at = std::mem::take(&mut open.refused_at);
-            if refused_at > 0 && now - refused_at > HELD_BACK_US {
+            if refused_at > 0 && now - refused_at > held_back {
                 bits |= status::LAPSED;
             }
         }

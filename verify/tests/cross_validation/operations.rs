@@ -53,6 +53,7 @@ pub enum Operation {
 #[derive(Clone, Debug)]
 pub struct Frame {
     pub slow_users: u32,
+    pub tokens_run_out: bool,
     pub retention: Option<u64>,
     pub format: u32,
     pub healed_at: usize,
@@ -62,9 +63,11 @@ pub fn frame() -> impl Strategy<Value = Frame> {
     let retention = prop_oneof![2 => Just(None), 1 => (1_u64..12).prop_map(Some)];
     let slow_users = prop_oneof![3 => Just(0), 1 => Just(1_u32)];
     let format = prop_oneof![4 => Just(FORMAT), 1 => Just(1_u32)];
-    (slow_users, retention, format, 0_usize..40).prop_map(
-        |(slow_users, retention, format, healed_at)| Frame {
+    let run_out = prop::bool::weighted(0.25);
+    (slow_users, run_out, retention, format, 0_usize..40).prop_map(
+        |(slow_users, tokens_run_out, retention, format, healed_at)| Frame {
             slow_users,
+            tokens_run_out,
             retention,
             format,
             healed_at,
@@ -310,6 +313,7 @@ pub fn sound(operations: &[Operation], frame: &Frame, prompt: bool) -> History {
     let dead = What::InFlight { queue: "dead".into(), messages: letters };
     let mut history = told_of_everything(everybody_is_there(run)).push(dead).finish();
     history.header.slow_users = frame.slow_users;
+    history.header.tokens_run_out = frame.tokens_run_out;
     history.header.format = frame.format;
     if frame.format < 2 {
         history.header.offline_users = None;

@@ -14,6 +14,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -25,6 +26,9 @@ const READ_BUFFER: usize = 128;
 const WRITE_BUFFER: usize = 512;
 /// Largest message that is taken from a server: a page of `limits::MAX_PAGE` long bodies fits.
 const MAX_MESSAGE: usize = 16 * 1024 * 1024;
+/// As which close a connection ends on which the server says what the protocol does not know: the code is what a client
+/// says then (RFC 6455, section 7.4.1).
+pub const PROTOCOL_ERROR: u16 = 1002;
 /// How long saying goodbye may take.
 const GOODBYE: Duration = Duration::from_millis(200);
 
@@ -110,7 +114,7 @@ impl SocketWire {
                 Err(DecodeError::UnknownFrame(kind)) => tracing::debug!(kind, "unknown frame"),
                 Err(DecodeError::Malformed(error)) => {
                     tracing::warn!(error, "malformed frame");
-                    return Poll::Ready(WireEvent::Closed(0));
+                    return Poll::Ready(WireEvent::Closed(PROTOCOL_ERROR));
                 }
             }
         }
@@ -146,7 +150,7 @@ impl Pump {
         self.waiting.push_back(message);
     }
 
-    /// The next payload, or the close code once the connection is over.
+    /// The next payload, or the close code once the connection is over; 0: it is lost.
     pub fn poll_next(&mut self, cx: &mut Context<'_>, reading: bool) -> Poll<Result<Bytes, u16>> {
         if self.poll_write(cx).is_err() {
             // What the server said before may still be there, a close code above all.
@@ -173,7 +177,11 @@ impl Pump {
                 Poll::Ready(Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)))) => {}
                 Poll::Ready(Some(Err(error))) => {
                     tracing::trace!(%error, "socket lost");
-                    return Poll::Ready(Err(0));
+                    return Poll::Ready(Err(if is_the_servers(&error) {
+                        PROTOCOL_ERROR
+                    } else {
+                        0
+                    }));
                 }
                 Poll::Ready(None) => return Poll::Ready(Err(0)),
             }
@@ -208,4 +216,25 @@ impl Pump {
         poll_fn(|cx| Poll::Ready(self.poll_write(cx))).await?;
         self.socket().close(None).await
     }
+}
+
+/// Whether a server has said what is no WebSocket frame, or no text where text is due.
+const fn is_the_servers(error: &Error) -> bool {
+    use ProtocolError as P;
+    matches!(
+        error,
+        Error::Utf8(_)
+            | Error::Protocol(
+                P::NonZeroReservedBits
+                    | P::MaskedFrameFromServer
+                    | P::FragmentedControlFrame
+                    | P::ControlFrameTooBig
+                    | P::UnknownControlFrameType(_)
+                    | P::UnknownDataFrameType(_)
+                    | P::UnexpectedContinueFrame
+                    | P::ExpectedFragment(_)
+                    | P::InvalidOpcode(_)
+                    | P::InvalidCloseSequence
+            )
+    )
 }

@@ -5,14 +5,14 @@
 use super::alarm::Alarm;
 use super::handshake::Opened;
 use super::inbox::{self, inbox};
-use super::socket::{self, Pump};
+use super::socket::{self, PROTOCOL_ERROR, Pump};
 use super::wire::{ConnectError, WireEvent};
 use bytes::Bytes;
 use ports::{BoxFuture, Machine};
 use protocol::codec::{Codec, DecodeError};
 use protocol::frames::subprotocol;
 use protocol::frames::trunk::{ClientBatch, ClientTrunk, ServerBatch, ServerTrunk};
-use protocol::{ClientFrame, Secret, limits};
+use protocol::{ClientFrame, CloseCode, Secret, limits};
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
@@ -159,10 +159,13 @@ impl Trunk {
             tokio::select! {
                 biased;
                 payload = poll_fn(|cx| self.socket.poll_next(cx, true)) => {
-                    let Ok(payload) = payload else { return };
+                    let payload = match payload {
+                        Ok(payload) => payload,
+                        Err(code) => return self.ends_with(code),
+                    };
                     self.heard = Instant::now();
                     if !self.received(&payload) {
-                        return;
+                        return self.ends_with(PROTOCOL_ERROR);
                     }
                 }
                 command = self.commands.recv() => {
@@ -172,6 +175,16 @@ impl Trunk {
                 // With a timer of its own: noticed at a heartbeat, it would be up to one later.
                 () = silence.at(Some(self.heard + limits::CLIENT_IDLE_TIMEOUT)) => return,
                 _ = alive.tick() => self.write(&vec![ClientTrunk::Alive]),
+            }
+        }
+    }
+
+    /// The sessions hear why, if it is a mistake of either side. What else ends a trunk is its own matter, as its
+    /// service's token, or how slowly it is read; for them it is lost.
+    fn ends_with(self, code: u16) {
+        if CloseCode::blames(code) {
+            for session in self.sessions.values() {
+                session.send(WireEvent::Closed(code));
             }
         }
     }
@@ -239,7 +252,7 @@ impl Trunk {
                     }
                     Err(DecodeError::Malformed(error)) => {
                         tracing::warn!(error, slot, "malformed frame on a trunk");
-                        (*slot, WireEvent::Closed(0))
+                        (*slot, WireEvent::Closed(PROTOCOL_ERROR))
                     }
                 },
                 ServerTrunk::Closed { slot, code } => (*slot, WireEvent::Closed(*code)),
@@ -270,6 +283,8 @@ mod tests {
     use std::time::Duration;
     use tokio_tungstenite::WebSocketStream;
     use tokio_tungstenite::tungstenite::protocol::Role;
+    use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+    use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, Frame};
 
     #[test]
     fn a_trunk_has_room_until_its_sessions_fill_it() {
@@ -302,5 +317,53 @@ mod tests {
             );
             assert_eq!(heard.elapsed(), limits::CLIENT_IDLE_TIMEOUT, "{heard_after}");
         }
+    }
+
+    /// How the sessions of slots 1 and 2 end if their trunk says this, and is then lost.
+    async fn ends(said: Message) -> [Option<WireEvent>; 2] {
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        let ours: Box<dyn ports::Stream> = Box::new(ours);
+        let ours = WebSocketStream::from_raw_socket(ours, Role::Client, None).await;
+        let mut gateway = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;
+        let (sessions, commands) = mpsc::unbounded_channel();
+        let events = [1, 2].map(|slot| {
+            let (session, events) = inbox();
+            sessions
+                .send(Command::Open { slot, session })
+                .unwrap_or_else(|_| panic!("it is there"));
+            events
+        });
+        let gateway = async {
+            gateway.send(said).await.unwrap();
+            drop(gateway);
+        };
+        let mut trunk = Trunk::new(Opened { socket: ours, is_unread: true }, commands);
+        // Before anything is read.
+        let first = trunk.commands.try_recv().unwrap();
+        trunk.forward(first);
+        tokio::join!(gateway, trunk.run());
+        let next =
+            |events: inbox::Receiver| async move { poll_fn(|cx| events.poll_next(cx)).await };
+        let [one, two] = events;
+        [next(one).await, next(two).await]
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_no_frame_of_the_protocol_is_no_lost_connection() {
+        let batch =
+            |items: &ServerBatch| Message::Binary(postcard::to_stdvec(items).unwrap().into());
+        let frame = Bytes::from_static(&[0xff; 3]);
+        let said = batch(&vec![ServerTrunk::Frame { slot: 2, frame }]);
+        let blamed = || Some(WireEvent::Closed(PROTOCOL_ERROR));
+        assert_eq!(ends(said).await, [None, blamed()]);
+        assert_eq!(ends(Message::Binary(vec![0xff; 20].into())).await, [blamed(), blamed()]);
+        let mut raw = Frame::message(vec![0], OpCode::Data(Data::Binary), true);
+        raw.header_mut().rsv1 = true;
+        assert_eq!(ends(Message::Frame(raw)).await, [blamed(), blamed()]);
+        let closed =
+            |code: u16| Message::Close(Some(CloseFrame { code: code.into(), reason: "".into() }));
+        let told = || Some(WireEvent::Closed(4400));
+        assert_eq!(ends(closed(4400)).await, [told(), told()]);
+        assert_eq!(ends(closed(4411)).await, [None, None]);
     }
 }
