@@ -5,6 +5,7 @@
 //! `sim` and `loadgen`, printing to whoever calls.
 
 pub mod agents;
+mod doubts;
 pub mod explore;
 pub mod followed;
 pub mod knee;

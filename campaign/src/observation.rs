@@ -1,6 +1,6 @@
 //! What every run does with its events: write them down, judge them, measure them; then report.
 
-use crate::InvalidUsage;
+use crate::{InvalidUsage, doubts};
 use ports::{entered, with_causes};
 use report::folder::{self, Place};
 use report::latency_log::LATENCY_LOG;
@@ -259,7 +259,7 @@ impl Observers {
             format!("the history could not be written to its end: {}: {error}", history.display())
         });
         let said = [circumstances.doubts, failure.iter().cloned().collect()].concat();
-        let judgement = doubted(self.judge.finish(), circumstances.disorder, said);
+        let judgement = doubts::told(self.judge.finish(), circumstances.disorder, said);
         let (measured, logged) = self.measurements.finish_logged();
         let log = self.out.as_deref().and_then(|out| {
             let place = Place::of(&out.join(LATENCY_LOG));
@@ -322,21 +322,6 @@ impl Observers {
     }
 }
 
-/// A judgement in the light of what happened to the run. That comes first: most of what the judge misses
-/// follows from it.
-fn doubted(mut judgement: Judgement, disorder: Option<String>, said: Vec<String>) -> Judgement {
-    if disorder.is_some() {
-        judgement.verdict = Verdict::Unknown;
-    }
-    let own: Vec<String> = disorder.into_iter().chain(said).collect();
-    judgement.doubts.retain(|doubt| !own.contains(doubt));
-    judgement.doubts.splice(0..0, own);
-    if !judgement.doubts.is_empty() && judgement.verdict == Verdict::Valid {
-        judgement.verdict = Verdict::Unknown;
-    }
-    judgement
-}
-
 fn record(path: &Path, recording: &Recording) -> Result<(), String> {
     let place = Place::of(path);
     let written = File::create(place.now()).and_then(|file| {
@@ -351,22 +336,6 @@ fn record(path: &Path, recording: &Recording) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_may_have_happened_in_another_order_is_no_violation() {
-        let judgement = |verdict| Judgement {
-            verdict,
-            doubts: vec!["the judge's".to_owned()],
-            findings: Vec::new(),
-            events: 1,
-        };
-        let order = || Some("the clocks".to_owned());
-        let found = doubted(judgement(Verdict::Violated), order(), vec!["lateness".to_owned()]);
-        assert_eq!(found.verdict, Verdict::Unknown);
-        assert_eq!(found.doubts, ["the clocks", "lateness", "the judge's"]);
-        let found = doubted(judgement(Verdict::Violated), None, vec!["the judge's".to_owned()]);
-        assert_eq!((found.verdict, found.doubts.len()), (Verdict::Violated, 1));
-    }
 
     #[test]
     fn replies_that_nobody_plans_leave_open_how_much_a_run_will_do() {

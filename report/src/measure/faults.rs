@@ -64,8 +64,8 @@ impl Faults {
     }
 
     pub(crate) fn finish(mut self) -> Vec<Band> {
-        let compared = self.recovery.baseline().is_some();
-        if let Some(last) = self.last.filter(|_| compared) {
+        let is_not_back = self.recovery.is_not_back();
+        if let Some(last) = self.last.filter(|_| is_not_back) {
             self.bands[last].recovery = Recovered::Never;
         }
         self.bands

@@ -2,9 +2,11 @@
 //!
 //! The baseline is what was accepted, and shown elsewhere, from `load` to the first fault. A second is
 //! slow if more than a tenth of what was answered in it took longer than `verify::allowed_after_faults`
-//! of the baseline's p90, or if something was sent and nothing answered. Latency is back at the
-//! beginning of the first three seconds in a row, with at least twenty answers in all, of which none is
-//! slow; seconds without sends and answers say nothing. Recovery is known to a second.
+//! of the baseline's p90, or if something was sent and nothing answered until the end of the next second. Latency
+//! is back at the beginning of the first three seconds in a row, with at least twenty answers in all, of which none
+//! is slow; seconds without sends and answers say nothing. Recovery is known to a second. Latency was not back at the
+//! end if fewer than three seconds came behind a slow one; what had three and too few answers, or no slow second at
+//! all, is unknown.
 
 use crate::measure::latency::Distribution;
 use crate::measured::{Baseline, Second};
@@ -50,7 +52,7 @@ enum State {
     /// No fault has been yet; whether the load has begun.
     Before { loaded: bool },
     /// Faults are active, or not over for long enough: since when none is, and since when all is well.
-    Disturbed { ended_us: Option<u64>, well: Option<Well> },
+    Disturbed { ended_us: Option<u64>, well: Option<Well>, was_slow: bool },
     /// All is well since then.
     Calm { since_us: u64 },
 }
@@ -67,12 +69,15 @@ pub(crate) struct Recovery {
     state: State,
     accept: Answers,
     deliver: Answers,
+    /// Something was sent in the second before, and nothing answered.
+    is_unanswered: bool,
 }
 
 impl Recovery {
     pub(crate) fn new(engine: Engine) -> Self {
         let state = State::Before { loaded: false };
-        Self { engine, state, accept: Answers::new(), deliver: Answers::new() }
+        let (accept, deliver) = (Answers::new(), Answers::new());
+        Self { engine, state, accept, deliver, is_unanswered: false }
     }
 
     pub(crate) fn load_began(&mut self) {
@@ -90,13 +95,13 @@ impl Recovery {
                 }
             }
         }
-        self.state = State::Disturbed { ended_us: None, well: None };
+        self.state = State::Disturbed { ended_us: None, well: None, was_slow: false };
     }
 
     /// The last active fault has ended.
     pub(crate) fn faults_ended(&mut self, at: u64) {
         self.state = if self.accept.allowed_us.is_some() {
-            State::Disturbed { ended_us: Some(at), well: None }
+            State::Disturbed { ended_us: Some(at), well: None, was_slow: false }
         } else {
             State::Calm { since_us: at }
         };
@@ -121,17 +126,21 @@ impl Recovery {
 
     /// A second is over. When all has been well for long enough: since when.
     pub(crate) fn second_ended(&mut self, at: u64, second: &Second) -> Option<u64> {
-        let is_slow = self.accept.is_slow()
-            || self.deliver.is_slow()
-            || second.sent > 0 && second.accepted == 0;
+        let was_unanswered = std::mem::take(&mut self.is_unanswered);
+        self.is_unanswered = second.accepted == 0 && (second.sent > 0 || was_unanswered);
+        let is_slow =
+            self.accept.is_slow() || self.deliver.is_slow() || was_unanswered && self.is_unanswered;
         let answers = self.accept.count;
         for kind in [&mut self.accept, &mut self.deliver] {
             (kind.count, kind.slow) = (0, 0);
         }
-        let State::Disturbed { ended_us: Some(ended), well } = &mut self.state else { return None };
+        let State::Disturbed { ended_us: Some(ended), well, was_slow } = &mut self.state else {
+            return None;
+        };
         let began = at.saturating_sub(SECOND_US);
         if is_slow || at <= *ended {
             *well = None;
+            *was_slow |= at > *ended;
             return None;
         }
         let since_us = began.max(*ended);
@@ -144,6 +153,14 @@ impl Recovery {
         let since_us = so_far.since_us;
         self.state = State::Calm { since_us };
         Some(since_us)
+    }
+
+    /// Whether latency was seen not to be back, when nothing comes any more.
+    pub(crate) fn is_not_back(&self) -> bool {
+        let State::Disturbed { ended_us: Some(_), well, was_slow: true } = &self.state else {
+            return false;
+        };
+        well.as_ref().is_none_or(|well| well.seconds < SECONDS)
     }
 
     /// With what latencies after the faults were compared; `None`: too little came before them.
@@ -206,7 +223,42 @@ mod tests {
         assert_eq!(recovery.second_ended(6_000_000, &silent(3)), None);
         assert_eq!(recovery.second_ended(7_000_000, &silent(0)), None);
         second = 7;
-        assert_eq!(pass(&mut recovery, &mut second, &[20, 20, 20]), Some(6_000_000));
+        assert_eq!(pass(&mut recovery, &mut second, &[20, 20, 20]), Some(7_000_000));
+    }
+
+    #[test]
+    fn only_what_was_slow_to_the_end_is_not_back() {
+        let few = |recovery: &mut Recovery, second: &mut u64, seconds: &[u64]| {
+            for ms in seconds {
+                recovery.accepted(ms * 1_000);
+                *second += 1;
+                let row = Second { sent: 1, accepted: 1, ..Second::default() };
+                assert_eq!(recovery.second_ended(*second * SECOND_US, &row), None);
+            }
+            recovery.is_not_back()
+        };
+        let mut second = 0;
+        let mut recovery = Recovery::new(Engine::Simulated);
+        recovery.load_began();
+        pass(&mut recovery, &mut second, &[20, 20, 20]);
+        recovery.fault_began();
+        recovery.faults_ended(second * SECOND_US);
+        assert!(!few(&mut recovery, &mut second, &[20; 12]), "too few answers say nothing");
+        assert!(few(&mut recovery, &mut second, &[900, 20, 20]));
+        assert!(!few(&mut recovery, &mut second, &[20]), "perhaps it is");
+        // Sent at the end of a second, and answered in the next one.
+        for row in [(1, 0), (0, 1)] {
+            second += 1;
+            let row = Second { sent: row.0, accepted: row.1, ..Second::default() };
+            recovery.second_ended(second * SECOND_US, &row);
+        }
+        assert!(!recovery.is_not_back());
+        for _ in 0..2 {
+            second += 1;
+            let row = Second { sent: 1, ..Second::default() };
+            recovery.second_ended(second * SECOND_US, &row);
+        }
+        assert!(recovery.is_not_back(), "nothing is answered");
     }
 
     #[test]
