@@ -130,7 +130,7 @@ fn what_the_machine_may_explain_is_open() {
     let second = Some(Duration::from_secs(1));
     let bounds = PercentileBounds { p50: second, p90: second, p95: None, p99: second, max: second };
     let accept = LatencyBounds { all: bounds, ..LatencyBounds::default() };
-    let wanted = Thresholds { accept, lateness: bounds, ..Thresholds::default() };
+    let wanted = Thresholds { accept, ..Thresholds::default() };
     // So many seconds each.
     let with = |mut measured: Measured, [p50, p90, p99]: [u64; 3]| {
         let us = |seconds: u64| Some(seconds * 1_000_000);
@@ -138,7 +138,6 @@ fn what_the_machine_may_explain_is_open() {
         let count = 100;
         measured.accept.all =
             Percentiles { count, p50_us, p90_us, p99_us, max_us, ..Percentiles::default() };
-        measured.lateness = measured.accept.all;
         measured
     };
     let open = |measured: &Measured| -> Vec<String> {
@@ -151,6 +150,10 @@ fn what_the_machine_may_explain_is_open() {
     assert_eq!(open(&late), ["accept_p99", "accept_max"]);
     let (_, got, _) = &check(&wanted, &late)[2];
     assert!(got.contains("9.00 s (100 measured); the disk stalled for 1.0 %"), "{got}");
+    let of_generator = Thresholds { lateness: bounds, ..Thresholds::default() };
+    let own = Measured { lateness: late.accept.all, ..late };
+    let met = check(&of_generator, &own).into_iter().map(|(.., met)| met);
+    assert_eq!(met.collect::<Vec<_>>(), [Some(true), Some(true), Some(false), Some(false)]);
     assert_eq!(open(&with(stalls(), [0, 9, 9])), [""; 0], "a tenth was late");
     assert_eq!(open(&with(stalled(None), [0, 0, 9])), [""; 0]);
     // Half of a tenth of all of them.
@@ -167,6 +170,42 @@ fn what_the_machine_may_explain_is_open() {
     let late = with(crowded(1), [0, 9, 9]);
     assert_eq!(open(&late), ["accept_p90", "accept_p99", "accept_max"]);
     assert_eq!(open(&with(crowded(1), [9, 9, 9])), [""; 0], "half of them were late");
+}
+
+#[test]
+fn what_the_generator_sent_late_is_open() {
+    let bounds = PercentileBounds {
+        p50: Some(Duration::from_millis(50)),
+        p99: Some(Duration::from_millis(50)),
+        ..PercentileBounds::default()
+    };
+    let of = |all| LatencyBounds { all, ..LatencyBounds::default() };
+    let requests = RequestBounds { all: bounds, ..RequestBounds::default() };
+    let lateness = PercentileBounds { p50: None, ..bounds };
+    let (accept, deliver) = (of(bounds), of(bounds));
+    let wanted = Thresholds { accept, deliver, requests, lateness, ..Thresholds::default() };
+    let of = |p99_us, p50_us| {
+        let (p99_us, p50_us) = (Some(p99_us), Some(p50_us));
+        Percentiles { count: 100, p50_us, p99_us, ..Percentiles::default() }
+    };
+    let mut measured = with_everything();
+    measured.accept.all = of(110_000, 55_000);
+    measured.deliver.all = of(111_000, 49_000);
+    measured.requests_all = Some(of(90_000, 0));
+    measured.lateness = of(60_000, 4_000);
+    let expected = [
+        ("accept_p50", Some(false)),
+        ("accept_p99", None),
+        ("deliver_p50", Some(true)),
+        ("deliver_p99", Some(false)),
+        ("lateness_p99", Some(false)),
+        ("requests_p50", Some(true)),
+        ("requests_p99", Some(false)),
+    ];
+    let got = check(&wanted, &measured);
+    let met: Vec<_> = got.iter().map(|(what, _, met)| (&**what, *met)).collect();
+    assert_eq!(met, expected);
+    assert_eq!(got[1].1, "110 ms (100 measured); the generator itself was 60.0 ms late");
 }
 
 #[test]

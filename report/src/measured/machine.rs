@@ -7,15 +7,16 @@ use verify::DELAYS;
 use verify::history::event::Phase;
 
 impl Measured {
-    /// Whether the run ended because a bound cannot be met any more, and nothing but the cluster may be why: of what
-    /// was measured until then a bound was missed, and is not open for the machine's sake.
+    /// Whether the run ended because a bound cannot be met any more, and nothing but the cluster may be why: by what
+    /// was measured until then that bound was missed, and is not open for the machine's sake.
     pub fn is_broken_for_certain(&self, expectations: &[Expectation]) -> bool {
-        // Recovery is missed because the run ended.
-        let is_missed = |one: &Expectation| {
-            one.is_missed_bound() && one.what != "recovery" && !one.is_of_generator()
+        // Others may be missed because the run ended.
+        let ended_it = |one: &Expectation| {
+            let why = self.unmeetable.as_deref().and_then(|why| why.split(' ').next());
+            why == Some(&*one.what) && !one.is_of_generator()
         };
-        let is_missed = expectations.iter().any(is_missed);
-        self.unmeetable.is_some() && self.totals.limits.is_empty() && is_missed
+        let mut missed = expectations.iter().filter(|one| one.is_missed_bound());
+        self.totals.limits.is_empty() && missed.any(ended_it)
     }
 
     /// While operations are sent: what the machine does afterwards delays none of them, and would only make its
@@ -100,6 +101,9 @@ mod tests {
         given_up.unmeetable = Some("accept_p99 cannot be met any more".to_owned());
         assert!(given_up.is_broken_for_certain(&missed));
         assert!(!given_up.is_broken_for_certain(&open), "the machine may be why");
+        given_up.unmeetable = Some("lateness_p99 cannot be met any more".to_owned());
+        assert!(!given_up.is_broken_for_certain(&missed), "it ended for another reason");
+        given_up.unmeetable = Some("accept_p99 cannot be met any more".to_owned());
         given_up.totals.limits.insert("lateness".to_owned(), 1);
         assert!(!given_up.is_broken_for_certain(&missed));
     }
