@@ -191,6 +191,9 @@ fn of_requests(bounds: &RequestBounds, measured: &Measured) -> Vec<Expectation> 
     expectations
 }
 
+/// A percentile: the share of the operations of which it is the fastest, its limit, what it was, and the generator's own.
+type Bound<'a> = (&'a str, f64, Option<Duration>, Option<u64>, Option<u64>);
+
 fn within_bounds(
     what: &str,
     bounds: &PercentileBounds,
@@ -199,7 +202,6 @@ fn within_bounds(
 ) -> Vec<Expectation> {
     // Of a machine's time it is known which share was lost in all.
     let part = of_it.count as f64 / whole.count.max(1) as f64;
-    // Of which share of the operations each is the fastest, and how late the generator itself was with as many.
     let own = &measured.lateness;
     let all = [
         ("p50", 0.5, bounds.p50, of_it.p50_us, own.p50_us),
@@ -208,7 +210,6 @@ fn within_bounds(
         ("p99", 0.01, bounds.p99, of_it.p99_us, own.p99_us),
         ("max", 0.0, bounds.max, of_it.max_us, own.max_us),
     ];
-    type Bound<'a> = (&'a str, f64, Option<Duration>, Option<u64>, Option<u64>);
     let bound = |(name, _, limit, us, own_us): Bound<'_>| {
         let limit_us = number::micros(limit?);
         // At least so many were late: where the median is, half of them, whatever the bound is about.

@@ -10,10 +10,18 @@ use std::io;
 use tokio::time::Instant;
 use verify::history::event::{Request, What};
 
-/// Of a request that was never answered.
+/// Of a request that was never answered, or that was done and not told of in a document.
 const NO_ANSWER: u16 = 0;
 /// The token is not honoured (any more).
 const UNAUTHORISED: u16 = 401;
+
+/// Whose token a request carries.
+pub enum Bearer {
+    /// The user's own.
+    User(String),
+    /// The service's, which all users share.
+    Service(String),
+}
 
 /// What to ask.
 pub struct Call {
@@ -22,7 +30,7 @@ pub struct Call {
     /// Path and query.
     pub path: String,
     /// `Authorization`, if it needs any.
-    pub bearer: Option<String>,
+    pub bearer: Option<Bearer>,
     /// Its type and its content, if it has any.
     pub body: Option<(&'static str, String)>,
 }
@@ -37,8 +45,9 @@ impl Call {
         context: &Context,
     ) -> Option<T> {
         let request = self.request;
+        let is_services = matches!(self.bearer, Some(Bearer::Service(_)));
         let began = Instant::now();
-        let (status, answer) = match self.answer(user, goose, context).await {
+        let (mut status, answer) = match self.answer(user, goose, context).await {
             Ok(answer) => answer,
             Err(error) => {
                 note_own_failure(&*error, context);
@@ -46,16 +55,21 @@ impl Call {
             }
         };
         let took_us = began.elapsed().as_micros() as u64;
+        let is_good = (200..300).contains(&status);
+        let document = is_good.then(|| serde_json::from_slice(&answer));
+        if let Some(Err(error)) = &document {
+            tracing::warn!(%error, ?request, status, "an unknown document");
+            status = NO_ANSWER;
+        }
         context.record(What::Requested { user: user.id, request, status, took_us });
-        if status == UNAUTHORISED {
+        if status == UNAUTHORISED && is_services {
+            context.service_is_refused();
+        } else if status == UNAUTHORISED {
             user.token = None;
         }
-        if !(200..300).contains(&status) {
-            user.gateway += 1;
-            return None;
-        }
-        let document = serde_json::from_slice(&answer);
-        document.inspect_err(|error| tracing::warn!(%error, ?request, "an unknown document")).ok()
+        let document = document.and_then(Result::ok);
+        user.gateway += usize::from(document.is_none());
+        document
     }
 
     async fn answer(
@@ -67,7 +81,8 @@ impl Call {
         let url = context.base_url(user.gateway) + &self.path;
         let mut builder = goose.get_request_builder(&self.method, &url)?;
         if let Some(bearer) = self.bearer {
-            builder = builder.bearer_auth(bearer);
+            let (Bearer::User(token) | Bearer::Service(token)) = bearer;
+            builder = builder.bearer_auth(token);
         }
         if let Some((content_type, body)) = self.body {
             builder = builder.header("content-type", content_type).body(body);

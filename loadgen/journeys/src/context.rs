@@ -1,11 +1,13 @@
 //! What the users of the REST interface share.
 
+use crate::call::Bearer;
 use crate::user::RestUser;
 use loadgen::Limits;
 use loadgen::journeys::{Start, Trust};
 use ports::entered;
 use protocol::UserId;
 use reqwest::{Client, ClientBuilder};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -36,6 +38,7 @@ pub struct Context {
     began: Instant,
     users: Mutex<Vec<Arc<Mine>>>,
     lateness: Mutex<Lateness>,
+    service_refused: AtomicBool,
 }
 
 /// A user: nobody but its own task of goose waits for the lock while they are driven.
@@ -56,6 +59,7 @@ impl Context {
             began: Instant::now(),
             users: Mutex::default(),
             lateness: Mutex::default(),
+            service_refused: AtomicBool::new(false),
         })
     }
 
@@ -114,10 +118,19 @@ impl Context {
     }
 
     /// The service's token, from a gateway if there is none; `None`: there is none to be had now.
-    pub async fn service(&self, gateway: usize) -> Option<String> {
-        let token = self.api.tokens().of_service(false, self.gateway(gateway)).await;
-        let token = token.inspect_err(|error| tracing::debug!(%error, "no token of the service"));
-        Some(token.ok()?.expose().to_owned())
+    pub async fn service(&self, gateway: usize) -> Option<Bearer> {
+        let is_refused = self.service_refused.swap(false, Ordering::Relaxed);
+        let token = self.api.tokens().of_service(is_refused, self.gateway(gateway)).await;
+        let token = token.inspect_err(|error| {
+            tracing::debug!(%error, "no token of the service");
+            self.service_refused.fetch_or(is_refused, Ordering::Relaxed);
+        });
+        Some(Bearer::Service(token.ok()?.expose().to_owned()))
+    }
+
+    /// The service's token is not honoured: whoever needs it next gets another one.
+    pub fn service_is_refused(&self) {
+        self.service_refused.store(true, Ordering::Relaxed);
     }
 
     /// A journey begins so long after the time to think.

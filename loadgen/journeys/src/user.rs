@@ -1,5 +1,6 @@
 //! A user of the REST interface: what it knows, and its next journey.
 
+use crate::call::Bearer;
 use crate::context::{Context, Mine};
 use crate::{backlog, creation, membership, sign_in};
 use goose::goose::GooseUser;
@@ -75,8 +76,8 @@ impl RestUser {
     }
 
     /// The user's token, if it has one.
-    pub fn bearer(&self) -> Option<String> {
-        self.token.as_ref().map(|token| token.secret.expose().to_owned())
+    pub fn bearer(&self) -> Option<Bearer> {
+        self.token.as_ref().map(|token| Bearer::User(token.secret.expose().to_owned()))
     }
 
     /// Goes on the next journey.

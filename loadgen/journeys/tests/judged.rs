@@ -38,7 +38,7 @@ think = "50ms"
 "#;
 const CONVERSATION: ConversationId = ConversationId(1);
 
-/// Which entries a page has, by how many pages there were before.
+/// Which entries a page has, by how many pages there were before; none: it is no page, though a success.
 type Pages = fn(u32) -> Vec<u64>;
 
 struct Notes {
@@ -92,7 +92,9 @@ async fn serve(mut socket: TcpStream, asked: Arc<AtomicU32>, pages: Pages) {
             let entries: Vec<_> =
                 pages(asked.fetch_add(1, Ordering::Relaxed)).into_iter().map(entry).collect();
             let head = entries.last().map(|entry| entry.sequence);
-            serde_json::json!({ "entries": entries, "first": 1, "head": head }).to_string()
+            let is_page = head.is_some();
+            let page = serde_json::json!({ "entries": entries, "first": 1, "head": head });
+            if is_page { page.to_string() } else { String::new() }
         };
         let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
         read.clear();
@@ -168,12 +170,16 @@ fn wrong_pages_of_backlog_are_seen_by_the_judge() {
     let (sound, events) = judged(|_| vec![3, 4, 5, 6]);
     assert_eq!(sound.violations, 0, "{sound:#?}");
     assert!(sound.judged > 5, "{} reads", sound.judged);
-    let answered = |of: Request| {
-        let is = |event: &&Event| matches!(event.is, What::Requested { request, status: 200, .. } if request == of);
+    let answered = |events: &[Event], of: Request, with: u16| {
+        let is = |event: &&Event| matches!(event.is, What::Requested { request, status, .. } if request == of && status == with);
         events.iter().filter(is).count() as u64
     };
-    assert_eq!(answered(Request::SignIn), 1, "the token is kept");
-    assert!(answered(Request::PageBacklog) >= sound.judged - 1, "a page for each read");
+    assert_eq!(answered(&events, Request::SignIn, 200), 1, "the token is kept");
+    let pages = answered(&events, Request::PageBacklog, 200);
+    assert!(pages >= sound.judged - 1, "a page for each read");
+
+    let (_, events) = judged(|before| if before == 3 { vec![] } else { vec![3, 4, 5, 6] });
+    assert_eq!(answered(&events, Request::PageBacklog, 0), 1, "a success without a page");
 
     let (falls, _) = judged(|before| if before == 3 { vec![3, 4] } else { vec![3, 4, 5, 6] });
     assert_eq!(falls.violations, 1, "{falls:#?}");
