@@ -223,7 +223,7 @@ impl Run<'_> {
                 "local ports (net.ipv4.ip_local_port_range)",
                 (system.supply.ports, ports, ports + AT_EASE),
                 by_ports,
-                "widen the range ('1024 65535'), connect the users by trunk, or add gateways",
+                "widen the range ('30000 65535'; clusters of this machine listen below), connect the users by trunk, or add gateways",
             ),
             backlog("net.core.somaxconn", system.listen_backlog),
             backlog("net.ipv4.tcp_max_syn_backlog", system.syn_backlog),

@@ -68,14 +68,17 @@ pub async fn final_reads(
 ) -> Vec<String> {
     let api = Api::new(machine.clone(), Arc::new(targets));
     let mut all = Vec::new();
-    let quiet = wait_for_quiet(&api).await;
-    if quiet != Quiet::Reached {
-        all.push(format!("messages are still waiting in queues {QUIET_PATIENCE:?} after the load"));
+    match wait_for_quiet(&api).await {
+        Ok(Quiet::Reached) => {}
+        Ok(Quiet::Approached | Quiet::Stuck) => all.push(format!(
+            "messages are still waiting in queues {QUIET_PATIENCE:?} after the load"
+        )),
+        Err(error) => all.push(format!("how many messages wait in queues: {error}")),
     }
     let wanted = Arc::new(Wanted { plan, made });
     all.extend(read_all((&machine, &api), &wanted, &recorder).await);
     // What came meanwhile from those who were refused for a while is worked off, too.
-    let quiet = wait_for_quiet(&api).await;
+    let quiet = wait_for_quiet(&api).await.unwrap_or(Quiet::Approached);
     for (what, outcome) in [
         ("dead letters and queues", read_queues(&api, recorder.as_ref(), quiet).await),
         ("partitions", read_partitions(&api, recorder.as_ref()).await),
@@ -100,22 +103,23 @@ enum Quiet {
     Stuck,
 }
 
-async fn wait_for_quiet(api: &Api) -> Quiet {
+async fn wait_for_quiet(api: &Api) -> Result<Quiet, RestError> {
     let began = Instant::now();
     let (mut least, mut least_at) = (u64::MAX, began);
     loop {
-        let Ok(queues) = api.queues(PATIENCE).await else { return Quiet::Approached };
+        let queues = api.queues(PATIENCE).await?;
         let waiting =
             queues.iter().filter(|queue| is_worked_off(queue)).map(|queue| queue.messages);
         let waiting: u64 = waiting.sum();
         if waiting == 0 {
-            return Quiet::Reached;
+            return Ok(Quiet::Reached);
         }
         if waiting < least {
             (least, least_at) = (waiting, Instant::now());
         }
         if began.elapsed() >= QUIET_PATIENCE {
-            return if least_at.elapsed() < STUCK { Quiet::Approached } else { Quiet::Stuck };
+            let goes_on = least_at.elapsed() < STUCK;
+            return Ok(if goes_on { Quiet::Approached } else { Quiet::Stuck });
         }
         sleep(LOOK_AGAIN).await;
     }

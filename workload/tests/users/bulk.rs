@@ -94,6 +94,12 @@ async fn the_last_reads_wait_for_what_is_worked_off_and_not_for_dead_letters() {
     let doubts = run.read().await.0;
     assert_eq!(doubts, ["messages are still waiting in queues 60s after the load"]);
     assert!(run.cluster.read_early().0 > 0);
+
+    run.cluster.hide_queues();
+    let doubts = run.read().await.0;
+    assert_eq!(doubts.len(), 2, "{doubts:?}");
+    assert!(doubts[0].starts_with("how many messages wait in queues: "), "{doubts:?}");
+    assert!(doubts[1].starts_with("dead letters and queues: "), "{doubts:?}");
 }
 
 /// What is said of each conversation at the end, in its own order.

@@ -86,6 +86,11 @@ impl FakeCluster {
         self.state().waiting = Some(looks);
     }
 
+    /// From now on nobody says how much waits.
+    pub fn hide_queues(&self) {
+        self.state().hides_queues = true;
+    }
+
     /// From now on tokens are honoured for so long.
     pub fn tokens_live(&self, lifetime: Duration) {
         self.state().tokens_live = lifetime;
@@ -150,6 +155,9 @@ impl FakeCluster {
 
     fn queues(&self) -> Value {
         let mut state = self.state();
+        if state.hides_queues {
+            return Value::Null;
+        }
         let Some(waiting) = &mut state.waiting else { return json!({ "queues": [] }) };
         let found = *waiting;
         *waiting = found.saturating_sub(1);

@@ -31,6 +31,8 @@ pub struct State {
     pub backlogs: u64,
     /// Messages in an owner's queue, if there are queues; each look at them finds one less.
     pub waiting: Option<u64>,
+    /// Nobody says how much waits.
+    pub hides_queues: bool,
     /// The number of the last access token.
     pub tokens: u64,
     /// Up to which number the tokens of a user are revoked.
