@@ -4,24 +4,18 @@
 //! acknowledgements on the same connection, which would make room, would wait behind it.
 
 use super::lines::Lines;
+use super::wire::{Wire, connect};
 use crate::config::RabbitConfig;
 use crate::core::topology::{Argument, Arguments, DurableQueue, Topology};
-use futures_util::StreamExt;
+use futures_util::{StreamExt, future};
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
-use lapin::tcp::OwnedTLSConfig;
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
-use lapin::{Channel, Connection, ConnectionProperties, ConnectionStatus, ExchangeKind};
+use lapin::{Channel, Connection, ConnectionStatus, ExchangeKind};
 use ports::Machine;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Both sides send a sign of life at half of this; one that is silent for this long, or for twice as long at
-/// most, is gone. The least that RabbitMQ's guide calls free of false alarms
-/// (<https://www.rabbitmq.com/docs/heartbeats>); a consumer whose link was cut stands in the way of the next one
-/// for so long.
-const HEARTBEAT_SECONDS: u16 = 5;
 /// How long closing may take.
 const CLOSING: Duration = Duration::from_secs(5);
 /// How often a connection is looked at, beside what it says on its own.
@@ -35,6 +29,7 @@ pub struct Link {
     pub consuming: Connection,
     /// True once the link is lost.
     pub lost: watch::Sender<bool>,
+    wires: [Wire; 2],
 }
 
 /// Connects to `host:port`, and makes what is always there.
@@ -44,43 +39,12 @@ pub async fn open(
     topology: &Arc<Topology>,
     address: &str,
 ) -> lapin::Result<Arc<Link>> {
-    let publishing = connect(machine, config, address, "publishing").await?;
-    let consuming = connect(machine, config, address, "consuming").await?;
+    let (publishing, one) = connect(machine, config, address, "publishing").await?;
+    let (consuming, other) = connect(machine, config, address, "consuming").await?;
     make(&publishing.create_channel().await?, topology).await?;
     let lost = watch::Sender::new(false);
     let lines = Lines::new(machine, publishing, topology, lost.clone());
-    Ok(Arc::new(Link { lines, consuming, lost }))
-}
-
-async fn connect(
-    machine: &Machine,
-    config: &RabbitConfig,
-    address: &str,
-    purpose: &str,
-) -> lapin::Result<Connection> {
-    let properties = ConnectionProperties::default()
-        .with_connection_name(format!("{} {purpose}", machine.name).into());
-    let trusted = OwnedTLSConfig { identity: None, cert_chain: config.authority.clone() };
-    let runtime = lapin::runtime::default_runtime()?;
-    Connection::connect_uri_with_config(uri(config, address), properties, trusted, runtime).await
-}
-
-fn uri(config: &RabbitConfig, address: &str) -> AMQPUri {
-    let scheme = if config.tls { AMQPScheme::AMQPS } else { AMQPScheme::AMQP };
-    let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
-    AMQPUri {
-        authority: AMQPAuthority {
-            userinfo: AMQPUserInfo {
-                username: config.user.clone(),
-                password: config.password.expose().clone(),
-            },
-            host: host.trim_matches(['[', ']']).to_owned(),
-            port: port.parse().unwrap_or_else(|_| scheme.default_port()),
-        },
-        scheme,
-        vhost: config.virtual_host.clone(),
-        query: AMQPQueryString { heartbeat: Some(HEARTBEAT_SECONDS), ..Default::default() },
-    }
+    Ok(Arc::new(Link { lines, consuming, lost, wires: [one, other] }))
 }
 
 /// Makes what is always there, if it is not.
@@ -140,11 +104,13 @@ impl Link {
         &self.lines.with.connection
     }
 
-    /// Closes the connection that publishes.
-    pub async fn close_publishing(&self) {
-        let closing = self.publishing().close(200, "done".into());
-        // One that says nothing is given up by its heartbeats.
+    /// Closes both connections.
+    pub async fn close(&self) {
+        let both = [self.publishing(), &self.consuming];
+        let closing = future::join_all(both.map(|one| one.close(200, "done".into())));
+        // Of one that says nothing no answer comes, and `lapin` looks at its heartbeats no more.
         let _ = tokio::time::timeout(CLOSING, closing).await;
+        self.wires.iter().for_each(Wire::cut);
     }
 
     /// Ends when a connection is lost, or one of the lines has ended. `when_blocked` is called whenever the

@@ -12,3 +12,4 @@ mod link;
 mod messages;
 mod publisher;
 mod uplink;
+mod wire;

@@ -17,7 +17,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// How long connecting may take, the topology included.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const LINK_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a publish waits for a link, or for a blocked broker, before it ends as `Unknown`.
 const PUBLISH_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a publish waits for its confirm before it ends as `Unknown`.
@@ -76,7 +76,7 @@ impl Uplink {
     /// Connects, and returns when that link is lost: how long it held, or why there was none.
     async fn hold(self: &Arc<Self>, address: &str) -> Result<Duration, String> {
         let opening = link::open(&self.machine, &self.config, &self.topology, address);
-        let link = match timeout(CONNECT_TIMEOUT, opening).await {
+        let link = match timeout(LINK_TIMEOUT, opening).await {
             Ok(Ok(link)) => link,
             Ok(Err(error)) => return Err(ports::with_causes(&error)),
             Err(_) => return Err("it does not answer".to_owned()),
@@ -101,7 +101,7 @@ impl Uplink {
         if let Some(link) = self.link.send_replace(None) {
             link.lost.send_replace(true);
             // A channel that RabbitMQ has not closed yet would keep it.
-            self.machine.spawn("rabbitmq closing", async move { link.close_publishing().await });
+            self.machine.spawn("rabbitmq closing", async move { link.close().await });
         }
     }
 
