@@ -14,6 +14,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+/// So many claims are made at a look: what they have brought is taken up, and served, before the next ones are made.
+const CLAIMS_AT_ONCE: usize = 16;
+
 /// The task's belongings.
 pub struct Ownership {
     store: Arc<dyn MessageStore>,
@@ -30,6 +33,8 @@ pub struct Ownership {
     stuck: BTreeSet<Partition>,
     /// The last look ended with a claim that came to nothing; those behind it were not made.
     is_cut_short: bool,
+    /// There are claims that the last look has left to the next one.
+    has_more: bool,
 }
 
 /// What became of claims.
@@ -86,12 +91,18 @@ impl Ownership {
             watch: Watch::default(),
             stuck: BTreeSet::new(),
             is_cut_short: false,
+            has_more: false,
         }
     }
 
     /// Whether this node has not taken yet what nobody else can.
     pub const fn is_held_up(&self) -> bool {
         !self.is_contested && self.is_cut_short
+    }
+
+    /// Whether the next look has claims to make.
+    pub const fn has_more(&self) -> bool {
+        self.has_more
     }
 
     /// The partitions that the node may own.
@@ -108,7 +119,9 @@ impl Ownership {
         let mut is_open = false;
         loop {
             // Nobody else can take what is on a disk of one's own.
-            let is_quiet = !self.is_contested && !is_open && !self.is_cut_short;
+            let is_done = !self.has_more && !self.is_cut_short;
+            let is_quiet = !self.is_contested && !is_open && is_done;
+            let pause_ms = if self.has_more { 0 } else { RENEW_MS };
             tokio::select! {
                 biased;
                 fenced = refused.recv() => match fenced {
@@ -118,7 +131,7 @@ impl Ownership {
                     }
                     None => return,
                 },
-                () = tokio::time::sleep(Duration::from_millis(RENEW_MS)), if !is_quiet => {}
+                () = tokio::time::sleep(Duration::from_millis(pause_ms)), if !is_quiet => {}
             }
             let inputs: Vec<Input> = match self.look().await {
                 Ok(Looked { lost, acquired }) => {
@@ -158,6 +171,7 @@ impl Ownership {
 
     /// Looks at all records once, and does what follows: what the owner must know of it.
     pub async fn look(&mut self) -> Result<Looked, LookError> {
+        self.has_more = false;
         let (store, partitions) = (Arc::clone(&self.store), self.partitions().collect::<Vec<_>>());
         let seen = self.on_worker(move || {
             let view = store.view()?;
@@ -181,11 +195,14 @@ impl Ownership {
         }
         // What is stuck takes its time, and is tried last.
         claims.sort_by_key(|claim| self.stuck.contains(&claim.partition));
+        let is_rest_left = claims.len() > CLAIMS_AT_ONCE;
+        claims.truncate(CLAIMS_AT_ONCE);
         let Claimed { acquired, stuck } = self.claim_and_renew(claims, leases).await?;
         for Lease { partition, .. } in &acquired {
             self.stuck.remove(partition);
         }
         self.is_cut_short = stuck.is_some();
+        self.has_more = is_rest_left && !self.is_cut_short;
         if let Some((partition, error)) = stuck {
             tracing::warn!(%partition, %error, "a partition cannot be taken over");
             self.stuck.insert(partition);
@@ -234,5 +251,39 @@ impl Ownership {
     ) -> Result<T, LookError> {
         let result = tasks::run_on(&*self.worker, job).await;
         result.ok_or(LookError::WorkerGone)?.map_err(LookError::Engine)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::World;
+    use protocol::Design;
+
+    #[tokio::test(start_paused = true)]
+    async fn many_partitions_are_claimed_a_few_at_a_time() {
+        let mut world = World::sharing(1, Design::default());
+        world.config.partitions_total = 40;
+        let worker = world.machine("store").tasks.worker("claims");
+        let mut ownership = Ownership::new(&world.config, world.engine(), worker);
+        for (acquired, has_more) in [(16, true), (16, true)] {
+            let looked = ownership.look().await.unwrap();
+            assert_eq!((looked.acquired.len(), ownership.has_more()), (acquired, has_more));
+        }
+        world.reach(false);
+        assert!(ownership.look().await.is_err());
+        assert!(!ownership.has_more(), "it is tried again in its own time");
+        world.reach(true);
+        world.hold_up(Some(Partition(33)));
+        let looked = ownership.look().await.unwrap();
+        assert_eq!(
+            (looked.acquired.len(), ownership.has_more()),
+            (1, false),
+            "up to the stuck one"
+        );
+        for acquired in [6, 0] {
+            let looked = ownership.look().await.unwrap();
+            assert_eq!((looked.acquired.len(), ownership.has_more()), (acquired, false));
+        }
     }
 }

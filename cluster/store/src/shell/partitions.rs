@@ -48,13 +48,15 @@ impl Partitions {
         for partition in round.lost.drain(..) {
             self.owned.remove(&partition);
         }
-        while let Some(lease) = round.acquired.pop() {
-            let adopted = self.adopt(lease, round.at_ms);
-            if adopted.is_err() {
-                round.acquired.push(lease);
+        if !round.acquired.is_empty() {
+            let view = self.store.view()?;
+            let count = |lease: &Lease| Ok((*lease, view.count(lease.partition)?));
+            let counted: Result<Vec<_>, StoreError> = round.acquired.iter().map(count).collect();
+            drop(view);
+            for (lease, conversations) in counted? {
+                self.adopt(lease, conversations, round.at_ms);
             }
-            adopted?;
-            round.done.acquired.push(lease);
+            round.done.acquired.append(&mut round.acquired);
         }
         let mut keys: BTreeMap<PartitionId, Keys> = BTreeMap::new();
         for work in &round.work {
@@ -99,9 +101,8 @@ impl Partitions {
     }
 
     /// Takes up a partition that was acquired.
-    fn adopt(&mut self, lease: Lease, at_ms: u64) -> Result<(), StoreError> {
+    fn adopt(&mut self, lease: Lease, conversations: u64, at_ms: u64) {
         let Lease { partition, epoch } = lease;
-        let conversations = self.store.view()?.count(partition)?;
         let StoreConfig { design, limits, number: owner, .. } = self.config;
         let mut machine = Partition::new(partition, Choices::from(design), limits);
         let epoch = match design.epochs {
@@ -111,7 +112,6 @@ impl Partitions {
         let acquire = Command::Acquire { epoch, owner };
         machine.apply(acquire, &mut Overlay::default(), &mut Vec::new());
         self.owned.insert(partition, Owned { machine, lease, conversations });
-        Ok(())
     }
 
     /// What this node says of its partitions.

@@ -204,6 +204,9 @@ async fn first_look(
         match ownership.look().await {
             Ok(looked) => {
                 acquired.extend(looked.acquired);
+                if ownership.has_more() {
+                    continue;
+                }
                 if !ownership.is_held_up() {
                     return Ok(Some(acquired));
                 }
