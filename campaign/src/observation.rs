@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use verify::history::event::Engine;
 use verify::history::path::Message;
 use verify::history::{Event, Header, PathStep, What, Writer};
-use verify::{Judge, JudgeOptions, Judgement, Verdict};
+use verify::{Judge, JudgeOptions, Verdict};
 use workload::plan::Kind;
 use workload::{Plan, Recording};
 
