@@ -202,7 +202,7 @@ fn a_slot_without_its_rows_is_read_and_continued() {
         (payload, i32::from(PARTITION.0)),
     );
     let view = other.view().unwrap();
-    assert_eq!(view.conversations_of(&[UserId(8)]).unwrap().len(), 1);
+    assert_eq!(view.conversations_of(&[UserId(8)], &[PARTITION].into()).unwrap().len(), 1);
     assert_eq!(head(&other), Sequence(2));
     let third = started(&config(&name));
     let lease = acquire(&third, PARTITION);

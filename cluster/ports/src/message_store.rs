@@ -291,8 +291,13 @@ pub trait StoreView {
         };
         spans.iter().map(entries).collect()
     }
-    /// The conversations that users are members of now, of all partitions, one user after another.
-    fn conversations_of(&self, users: &[UserId]) -> Result<Vec<UserConversation>, StoreError>;
+    /// The conversations in these partitions that users are members of now, one user after another. Those of other
+    /// partitions may be among them.
+    fn conversations_of(
+        &self,
+        users: &[UserId],
+        partitions: &BTreeSet<Partition>,
+    ) -> Result<Vec<UserConversation>, StoreError>;
     /// Where users stand in conversations, in the order of the question.
     fn standings(
         &self,

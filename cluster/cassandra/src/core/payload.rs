@@ -33,6 +33,7 @@ pub fn encode(
         key: Key { place, kind: Kind::Part, a: number, b: 0 },
         version: 0,
         value: part.to_vec(),
+        is_first: true,
     });
     let parts: Vec<Row> = parts.collect();
     let count = u32::try_from(parts.len()).expect("a batch is in memory");

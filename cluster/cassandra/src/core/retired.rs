@@ -25,19 +25,19 @@ pub struct Retired {
 struct Replaced {
     /// The newest slot of each row.
     rows: BTreeMap<Key, i64>,
-    /// (place, first sequence that is kept) -> slot
-    trims: BTreeMap<(Place, i64), i64>,
+    /// The newest trim of each place: its slot, and the first sequence that it keeps. It takes what smaller ones do.
+    trims: BTreeMap<Place, (i64, i64)>,
 }
 
 impl Retired {
     /// These rows were written.
     pub fn written(&mut self, rows: &[Row]) {
-        for Row { key, version, .. } in rows {
+        for Row { key, version, .. } in rows.iter().filter(|row| !row.is_first) {
             match key.kind {
                 Kind::Conversation | Kind::Member | Kind::Cursors | Kind::Membership => {
                     newest(&mut self.young.rows, *key, *version);
                 }
-                Kind::Trim => newest(&mut self.young.trims, (key.place, key.a), *version),
+                Kind::Trim => newest(&mut self.young.trims, key.place, (*version, key.a)),
                 // Written once.
                 Kind::Entry | Kind::Deletion | Kind::Decision | Kind::Listed | Kind::Part => {}
             }
@@ -49,14 +49,14 @@ impl Retired {
         let old = std::mem::replace(&mut self.old, std::mem::take(&mut self.young));
         let rows = old.rows.into_iter().map(|(key, slot)| Removal::Versions(key, slot));
         let trims = old.trims.into_iter();
-        let trims = trims.map(|((place, first), slot)| Removal::Trimmed(place, first, slot));
+        let trims = trims.map(|(place, (slot, first))| Removal::Trimmed(place, first, slot));
         rows.chain(trims).collect()
     }
 }
 
-fn newest<K: Ord>(all: &mut BTreeMap<K, i64>, key: K, slot: i64) {
-    let stored = all.entry(key).or_insert(slot);
-    *stored = (*stored).max(slot);
+fn newest<K: Ord, V: Ord + Copy>(all: &mut BTreeMap<K, V>, key: K, value: V) {
+    let stored = all.entry(key).or_insert(value);
+    *stored = (*stored).max(value);
 }
 
 #[cfg(test)]
@@ -71,6 +71,7 @@ mod tests {
             key: Key { place, kind, a: 3, b: 0 },
             version,
             value: Vec::new(),
+            is_first: false,
         };
         let mut retired = Retired::default();
         retired.written(&[row(Kind::Cursors, 4), row(Kind::Entry, 4)]);
@@ -81,5 +82,16 @@ mod tests {
         let both = [Removal::Versions(key, 6), Removal::Trimmed(place, 3, 6)];
         assert_eq!(retired.turn(), both);
         assert_eq!(retired.turn(), []);
+
+        let trim = |first, version| {
+            let key = Key { place, kind: Kind::Trim, a: first, b: 0 };
+            Row { key, ..row(Kind::Trim, version) }
+        };
+        let joins = Row { is_first: true, ..row(Kind::Member, 9) };
+        retired.written(&[trim(5, 8), trim(7, 9), joins, row(Kind::Member, 10)]);
+        retired.turn();
+        let key = row(Kind::Member, 0).key;
+        let expected = [Removal::Versions(key, 10), Removal::Trimmed(place, 7, 9)];
+        assert_eq!(retired.turn(), expected, "nothing is before the first");
     }
 }

@@ -120,6 +120,8 @@ pub struct Row {
     pub version: i64,
     /// What it holds.
     pub value: Vec<u8>,
+    /// No version of it can be older.
+    pub is_first: bool,
 }
 
 /// A row that the format does not know how to write: a bug of ours.
@@ -135,7 +137,7 @@ pub fn rows(partition: Partition, slot: i64, batch: &Batch) -> Result<Vec<Row>, 
         all.put(of(*id), Kind::Conversation, (0, 0), row)?;
         let key =
             Key { place: Place::listing(partition), kind: Kind::Listed, a: stored(id.0), b: 0 };
-        all.rows.push(Row { key, version: 0, value: Vec::new() });
+        all.rows.push(Row { key, version: 0, value: Vec::new(), is_first: true });
     }
     for ((id, sequence), entry) in &batch.entries {
         all.put(of(*id), Kind::Entry, (sequence.0, 0), entry)?;
@@ -150,6 +152,8 @@ pub fn rows(partition: Partition, slot: i64, batch: &Batch) -> Result<Vec<Row>, 
         all.put(of(*id), Kind::Member, (user.0, joined.0), left)?;
         let membership: (Partition, Option<Sequence>) = (partition, *left);
         all.put(Place::user(*user), Kind::Membership, (id.0, joined.0), &membership)?;
+        // Who joins is written once, and again at leaving.
+        all.rows.iter_mut().rev().take(2).for_each(|row| row.is_first = left.is_none());
     }
     for ((id, user), row) in &batch.cursors {
         all.put(of(*id), Kind::Cursors, (user.0, 0), row)?;
@@ -197,7 +201,7 @@ impl Rows {
     ) -> Result<(), NotEncoded> {
         let value = postcard::to_stdvec(value).map_err(|it| NotEncoded(it.to_string()))?;
         let key = Key { place, kind, a: stored(a), b: stored(b) };
-        self.rows.push(Row { key, version: self.slot, value });
+        self.rows.push(Row { key, version: self.slot, value, is_first: false });
         Ok(())
     }
 }
@@ -212,6 +216,7 @@ mod tests {
             key: Key { place: Place::user(UserId(user)), kind: Kind::Member, a: 0, b: 0 },
             version: 1,
             value: vec![0; bytes],
+            is_first: false,
         };
         let mut rows = vec![row(1, 9), row(1, 9), row(2, BYTES + 1), row(2, BYTES), row(2, 1)];
         rows.extend((0..=ROWS).map(|_| row(3, 1)));

@@ -104,7 +104,7 @@ pub async fn write(link: &Link, rows: &[Row]) -> Result<(), StoreError> {
 
 async fn request(link: &Link, rows: &[Row]) -> Result<(), StoreError> {
     let values = |row: &Row| {
-        let Row { key, version, value } = row;
+        let Row { key, version, value, .. } = row;
         let (place, kind) = (key.place, key.kind.number());
         let time = (*version).max(1);
         (

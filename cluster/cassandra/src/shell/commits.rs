@@ -29,14 +29,32 @@ pub async fn commit(
     for one in batches {
         together.entry(one.0.partition).or_default().push(one);
     }
+    // Each copy of a batch has versions of its own, and those of entries are never removed.
+    let mut written = std::mem::take(&mut *entered(shared.written.lock()));
+    written.retain(|partition, before| {
+        let is_repeated =
+            together.get(partition).is_some_and(|now| now.iter().copied().eq(&*before));
+        if is_repeated {
+            together.remove(partition);
+        }
+        is_repeated
+    });
     let link = &*link;
-    let ended = together.into_values().map(|batches| in_order(shared, link, batches));
+    let partitions: Vec<_> = together.keys().copied().collect();
+    let ended = together.values().map(|batches| in_order(shared, link, batches));
     let ended = join_all(ended).await;
-    let (mut fenced, mut is_begun, mut failure) = (Vec::new(), false, None);
-    for (done, more, error) in ended {
+    let (mut fenced, mut is_begun, mut failure) = (Vec::new(), !written.is_empty(), None);
+    for (partition, (done, more, error)) in partitions.into_iter().zip(ended) {
+        if error.is_none() && more.is_empty() {
+            let batches = together.get(&partition).into_iter().flatten();
+            written.insert(partition, batches.map(|one| (*one).clone()).collect());
+        }
         is_begun |= done;
         fenced.extend(more);
         failure = worse(failure, error);
+    }
+    if failure.is_some() {
+        *entered(shared.written.lock()) = written;
     }
     match failure {
         None => Ok(fenced),
@@ -61,10 +79,10 @@ fn worse(one: Option<StoreError>, other: Option<StoreError>) -> Option<StoreErro
 async fn in_order(
     shared: &Shared,
     link: &Link,
-    batches: Vec<&(Lease, Batch)>,
+    batches: &[&(Lease, Batch)],
 ) -> (bool, Vec<Fenced>, Option<StoreError>) {
     let (mut is_begun, mut fenced) = (false, Vec::new());
-    for (lease, batch) in batches {
+    for (lease, batch) in batches.iter().copied() {
         match write(shared, link, *lease, batch).await {
             Ok(None) => is_begun = true,
             Ok(Some(one)) => fenced.push(one),

@@ -12,8 +12,8 @@ use scylla::errors::{DbError, ExecutionError, RequestAttemptError};
 use scylla::policies::retry::FallthroughRetryPolicy;
 use scylla::response::query_result::QueryRowsResult;
 use scylla::serialize::row::SerializeRow;
-use scylla::statement::Statement;
 use scylla::statement::prepared::PreparedStatement;
+use scylla::statement::{Consistency, SerialConsistency, Statement};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -66,6 +66,8 @@ impl Links {
         let profile = ExecutionProfile::builder()
             .request_timeout(Some(timing.call))
             .retry_policy(Arc::new(FallthroughRetryPolicy::new()))
+            .consistency(Consistency::Quorum)
+            .serial_consistency(Some(SerialConsistency::Serial))
             .build();
         let mut builder = SessionBuilder::new()
             .known_nodes(&self.config.hosts)

@@ -196,11 +196,11 @@ fn membership((user, joined, _, value): Found) -> Read<Membership> {
     Ok(Membership { user, joined, left: decoded(&value)? })
 }
 
-/// The conversations that a user is a member of at these slots.
+/// The conversations that a user is a member of at these slots; none of partitions without one.
 pub async fn conversations_of(
     link: &Link,
     user: UserId,
-    slot: impl Fn(Partition) -> i64,
+    slot: impl Fn(Partition) -> Option<i64>,
 ) -> Read<Vec<UserConversation>> {
     let place = Place::user(user);
     let values = of_kind(place, Kind::Membership);
@@ -210,7 +210,8 @@ pub async fn conversations_of(
     let mut joined_at: BTreeMap<ConversationId, Sequence> = BTreeMap::new();
     while let Some((conversation, joined, version, value)) = next(&mut rows).await? {
         let (partition, left): (Partition, Option<Sequence>) = decoded(&value)?;
-        let view = views.entry(partition).or_insert_with(|| AsOf::slot(slot(partition)));
+        let Some(slot) = slot(partition) else { continue };
+        let view = views.entry(partition).or_insert_with(|| AsOf::slot(slot));
         if view.sees((conversation, joined), version) && left.is_none() {
             joined_at.insert(ConversationId(read(conversation)), Sequence(read(joined)));
         }

@@ -5,6 +5,7 @@ use crate::config::{CassandraConfig, Timing};
 use crate::core::retired::Retired;
 use ports::entered;
 use ports::message_store::StoreError;
+use ports::message_store::{Batch, Lease};
 use protocol::{Epoch, Partition};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -20,8 +21,14 @@ pub struct Shared {
     tracks: Mutex<BTreeMap<Partition, Arc<Track>>>,
     /// Rows that were replaced.
     pub retired: Mutex<Retired>,
+    /// What the last commit has written of partitions whose batches are all in place, if it failed for others: who
+    /// repeats it repeats these as well.
+    pub written: Mutex<Written>,
     attempts: AtomicU64,
 }
+
+/// Batches by partition, in their order.
+pub type Written = BTreeMap<Partition, Vec<(Lease, Batch)>>;
 
 /// One partition's log.
 #[derive(Default)]
@@ -71,6 +78,7 @@ impl Shared {
             links: Links::new(config),
             tracks: Mutex::default(),
             retired: Mutex::default(),
+            written: Mutex::default(),
             attempts: AtomicU64::new(instance),
         }
     }

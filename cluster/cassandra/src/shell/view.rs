@@ -44,6 +44,15 @@ impl<'a> CassandraView<'a> {
         self.states.get(&partition).copied().unwrap_or_default()
     }
 
+    /// The rows of partitions that this view sees are in place.
+    async fn before_reading(&self, partitions: &BTreeSet<Partition>) -> Read<()> {
+        let (shared, link) = (self.store.shared(), &*self.link);
+        let one = async |partition: &Partition| {
+            apply::before_reading(shared, link, *partition, &self.state(*partition)).await
+        };
+        stream::iter(partitions).map(one).buffered(AT_ONCE).try_collect().await
+    }
+
     /// What a work on a partition brings, unless it took too long.
     fn read<'b, T>(
         &'b self,
@@ -133,28 +142,29 @@ impl StoreView for CassandraView<'_> {
     }
 
     fn entries_of(&self, spans: &[Span]) -> Read<Vec<Vec<Entry>>> {
-        let (shared, link) = (self.store.shared(), &*self.link);
+        let link = &*self.link;
         let partitions: BTreeSet<Partition> = spans.iter().map(|span| span.partition).collect();
         let entries = async |&Span { partition, conversation, after, before, limit }: &Span| {
             let at = At { link, partition, slot: self.state(partition).head };
             at.entries(conversation, after, before, limit).await
         };
         let found = self.store.wait(async {
-            for partition in partitions {
-                apply::before_reading(shared, link, partition, &self.state(partition)).await?;
-            }
+            self.before_reading(&partitions).await?;
             stream::iter(spans).map(entries).buffered(AT_ONCE).try_collect().await
         })?;
         self.store.shared().in_time(self.began).map(|()| found)
     }
 
-    fn conversations_of(&self, users: &[UserId]) -> Read<Vec<UserConversation>> {
-        let (shared, link) = (self.store.shared(), &*self.link);
+    fn conversations_of(
+        &self,
+        users: &[UserId],
+        partitions: &BTreeSet<Partition>,
+    ) -> Read<Vec<UserConversation>> {
+        let link = &*self.link;
         let found: Vec<Vec<_>> = self.store.wait(async {
-            for (partition, state) in &self.states {
-                apply::before_reading(shared, link, *partition, state).await?;
-            }
-            let slot = |partition| self.state(partition).head;
+            self.before_reading(partitions).await?;
+            let slot =
+                |partition| partitions.contains(&partition).then(|| self.state(partition).head);
             let of_user = |user: &UserId| reads::conversations_of(link, *user, slot);
             stream::iter(users).map(of_user).buffered(AT_ONCE).try_collect().await
         })?;
@@ -162,7 +172,7 @@ impl StoreView for CassandraView<'_> {
     }
 
     fn standings(&self, of: &[(Partition, ConversationId, UserId)]) -> Read<Vec<Standing>> {
-        let (shared, link) = (self.store.shared(), &*self.link);
+        let link = &*self.link;
         let partitions: BTreeSet<Partition> = of.iter().map(|(partition, ..)| *partition).collect();
         let standing = async |&(partition, conversation, user): &_| {
             let at = At { link, partition, slot: self.state(partition).head };
@@ -171,9 +181,7 @@ impl StoreView for CassandraView<'_> {
             Ok(Standing { memberships, cursors: cursors.unwrap_or_default() })
         };
         let found = self.store.wait(async {
-            for partition in partitions {
-                apply::before_reading(shared, link, partition, &self.state(partition)).await?;
-            }
+            self.before_reading(&partitions).await?;
             stream::iter(of).map(standing).buffered(AT_ONCE).try_collect().await
         })?;
         self.store.shared().in_time(self.began).map(|()| found)

@@ -18,7 +18,7 @@ use ports::message_store::{
 };
 use protocol::store_calls::{Membership, ReceiptItem, UserConversation};
 use protocol::{ClientMessageId, ConversationId, Entry, Partition, Sequence, UserId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::Row;
 
 /// The entries of each span, with the place of the question.
@@ -249,12 +249,18 @@ impl StoreView for PostgresView<'_> {
         Ok(found)
     }
 
-    fn conversations_of(&self, users: &[UserId]) -> Result<Vec<UserConversation>, StoreError> {
+    fn conversations_of(
+        &self,
+        users: &[UserId],
+        partitions: &BTreeSet<Partition>,
+    ) -> Result<Vec<UserConversation>, StoreError> {
         let sql = "SELECT member, conversation, max(joined) FROM members \
                    WHERE member = ANY($1::bigint[]) AND left_at IS NULL \
+                   AND partition = ANY($2::int[]) \
                    GROUP BY member, conversation ORDER BY member, conversation";
         let users: Vec<i64> = users.iter().map(|user| stored(user.0)).collect();
-        self.list(sql, &[&users], |cells| {
+        let partitions: Vec<i32> = partitions.iter().map(|at| part(*at)).collect();
+        self.list(sql, &[&users, &partitions], |cells| {
             Ok(UserConversation {
                 user: cells.user()?,
                 conversation: cells.conversation()?,

@@ -8,7 +8,7 @@ use ports::message_store::{
 };
 use protocol::store_calls::{Membership, ReceiptItem, UserConversation};
 use protocol::{ClientMessageId, ConversationId, Entry, Partition, Sequence, UserId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{RwLock, RwLockReadGuard};
 
 /// Everything that was ever committed, as one batch per partition.
@@ -217,7 +217,11 @@ impl StoreView for MemoryView<'_> {
         Ok(all.take(limit).map(|(_, entry)| Entry::clone(entry)).collect())
     }
 
-    fn conversations_of(&self, users: &[UserId]) -> Result<Vec<UserConversation>, StoreError> {
+    fn conversations_of(
+        &self,
+        users: &[UserId],
+        _: &BTreeSet<Partition>,
+    ) -> Result<Vec<UserConversation>, StoreError> {
         let of_user = |&user: &UserId| {
             let span = (user, ConversationId(0))..=(user, ConversationId(u64::MAX));
             self.0.memberships.range(span).map(move |((_, conversation), joined)| {

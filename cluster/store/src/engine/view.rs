@@ -177,7 +177,11 @@ impl StoreView for LayeredView<'_> {
         Ok(found.into_values().take(limit).map(Arc::unwrap_or_clone).collect())
     }
 
-    fn conversations_of(&self, users: &[UserId]) -> Result<Vec<UserConversation>, StoreError> {
+    fn conversations_of(
+        &self,
+        users: &[UserId],
+        _: &BTreeSet<Partition>,
+    ) -> Result<Vec<UserConversation>, StoreError> {
         let mut all = Vec::new();
         for &user in users {
             let below = self.tree.conversations_of(user)?;

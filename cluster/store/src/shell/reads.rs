@@ -11,7 +11,7 @@ use crate::wire::{Answer, Call};
 use ports::CallError;
 use ports::conversations::Refusal;
 use ports::message_store::{StoreError, StoreView};
-use protocol::store_calls::{ExportPlace, PartitionStatus, PushRef, UserConversation};
+use protocol::store_calls::{ExportPlace, PartitionStatus, PushRef};
 use protocol::{ConversationId, Epoch, Partition, UserId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,16 +58,15 @@ impl Reads<'_> {
     }
 
     fn of_users(&self, users: &[UserId]) -> Result<Answer, StoreError> {
-        let mut partitions = Vec::with_capacity(self.leases.len());
+        let mut partitions = BTreeSet::new();
         for (partition, epoch) in self.leases {
             if self.view.ownership(*partition)?.epoch == *epoch {
-                partitions.push(*partition);
+                partitions.insert(*partition);
             }
         }
-        let mut all = self.view.conversations_of(users)?;
-        let home = |found: &UserConversation| self.config.home(found.conversation);
-        all.retain(|found| partitions.binary_search(&home(found)).is_ok());
-        Ok(Answer::OfUsers(partitions, all))
+        let mut all = self.view.conversations_of(users, &partitions)?;
+        all.retain(|found| partitions.contains(&self.config.home(found.conversation)));
+        Ok(Answer::OfUsers(partitions.into_iter().collect(), all))
     }
 
     fn export(&self, partition: Partition, from: ExportPlace) -> Result<Answer, StoreError> {

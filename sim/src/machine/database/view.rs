@@ -6,6 +6,7 @@ use ports::message_store::{
 };
 use protocol::store_calls::{Membership, ReceiptItem, UserConversation};
 use protocol::{ClientMessageId, ConversationId, Entry, Partition, Sequence, UserId};
+use std::collections::BTreeSet;
 
 /// A view over a connection. Who owns what came with its beginning.
 pub struct RemoteView<'a> {
@@ -95,8 +96,12 @@ impl StoreView for RemoteView<'_> {
         self.ask(|view| view.entries_of(spans))
     }
 
-    fn conversations_of(&self, users: &[UserId]) -> Read<Vec<UserConversation>> {
-        self.ask(|view| view.conversations_of(users))
+    fn conversations_of(
+        &self,
+        users: &[UserId],
+        partitions: &BTreeSet<Partition>,
+    ) -> Read<Vec<UserConversation>> {
+        self.ask(|view| view.conversations_of(users, partitions))
     }
 
     fn standings(&self, of: &[(Partition, ConversationId, UserId)]) -> Read<Vec<Standing>> {

@@ -217,7 +217,7 @@ fn agrees(store: &MemoryStore, model: &Model) -> Result<(), TestCaseError> {
                 view.cursor(PARTITION, conversation, UserId(user)).unwrap().unwrap_or_default();
             let expected = log.cursors.get(&user).copied().unwrap_or_default();
             prop_assert_eq!((cursor.delivered.0, cursor.read.0), expected);
-            let here = view.conversations_of(&[UserId(user)]).unwrap();
+            let here = view.conversations_of(&[UserId(user)], &[PARTITION].into()).unwrap();
             let member = here.iter().any(|found| found.conversation == conversation);
             prop_assert_eq!(member, log.is_member(user), "user {} of {}", user, id);
         }

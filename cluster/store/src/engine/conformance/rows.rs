@@ -42,7 +42,11 @@ pub fn a_lease_of_the_future_writes_nothing(store: &dyn MessageStore) {
 pub fn a_user_has_the_conversations_of_the_present(store: &dyn MessageStore) {
     let lease = acquire(store, Partition(0));
     let conversations = |user| {
-        let found = store.view().unwrap().conversations_of(&[UserId(user)]).unwrap();
+        let found = store
+            .view()
+            .unwrap()
+            .conversations_of(&[UserId(user)], &[Partition(0)].into())
+            .unwrap();
         found.iter().map(|found| (found.conversation.0, found.joined.0)).collect::<Vec<_>>()
     };
     let commit = |changes: &[Change]| {
@@ -185,9 +189,14 @@ pub fn a_user_has_the_conversations_of_all_partitions(store: &dyn MessageStore) 
         let rows = batch(&[Change::Member(0, 1, 1, 0), Change::Member(1, 2, 1, 0)], partition);
         assert_eq!(store.commit(&[(lease, rows)]), Ok(Vec::new()));
     }
-    let found = store.view().unwrap().conversations_of(&[UserId(1)]).unwrap();
-    let found: Vec<u64> = found.iter().map(|found| found.conversation.0).collect();
-    assert_eq!(found, [PARTITION, OTHER].map(|partition| of(partition).start));
+    let in_these = |partitions: &[Partition]| {
+        let partitions = partitions.iter().copied().collect();
+        let found = store.view().unwrap().conversations_of(&[UserId(1)], &partitions).unwrap();
+        found.iter().map(|found| found.conversation.0).collect::<Vec<u64>>()
+    };
+    let both = [PARTITION, OTHER];
+    assert_eq!(in_these(&both), both.map(|partition| of(partition).start));
+    assert!(in_these(&[OTHER]).contains(&of(OTHER).start), "and perhaps others");
 }
 
 /// In the order of the question, each as if it alone were asked about; who asks twice is answered twice.
@@ -251,14 +260,15 @@ pub fn many_are_asked_about_at_once(store: &dyn MessageStore) {
     let found: Vec<Vec<u64>> = found.iter().map(sequences).collect();
     assert_eq!(found, [vec![2, 3], vec![1, 2], vec![], vec![], vec![2, 3]]);
     assert_eq!(view.entries_of(&[]), Ok(Vec::new()));
-    let found = view.conversations_of(&[3, 1, 9, 2].map(UserId)).unwrap();
+    let found =
+        view.conversations_of(&[3, 1, 9, 2].map(UserId), &[PARTITION, OTHER].into()).unwrap();
     let mut found: Vec<_> =
         found.iter().map(|it| (it.user.0, it.conversation.0, it.joined.0)).collect();
     found.sort_unstable();
     let first = [PARTITION, OTHER].map(|partition| of(partition).start);
     let (one, two) = (first.map(|id| (1, id, 4)), first.map(|id| (2, id, 1)));
     assert_eq!(found, [one, two].concat());
-    assert_eq!(view.conversations_of(&[]), Ok(Vec::new()));
+    assert_eq!(view.conversations_of(&[], &[PARTITION].into()), Ok(Vec::new()));
 }
 
 /// Numbers of clients are checked at the gateways, and what is refused for good is kept with the number
