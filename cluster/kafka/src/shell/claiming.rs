@@ -32,7 +32,7 @@ pub async fn claim(uplink: &Arc<Uplink>, on: &dyn Worker, wanted: &Wanted) -> Ka
     let began = Instant::now();
     let found = loop {
         let place = wanted.place.clone();
-        let found = uplink.ask_on(on, move |client| committed(client, &place)).await?;
+        let found = uplink.ask_on(on, move |client| committed(client, &place, ASK_TIMEOUT)).await?;
         let claim = found.as_ref().and_then(|found| found.claim.as_ref());
         let now_ms = uplink.machine.clock.now_ms();
         match access(claim, wanted.epoch, now_ms, began.elapsed()) {
@@ -97,11 +97,15 @@ pub struct Committed {
     pub claim: Option<Claim>,
 }
 
-/// Asks for it; `None`: nothing.
-pub fn committed(client: &Reading, place: &Place) -> KafkaResult<Option<Committed>> {
+/// Asks for it, and waits for so long; `None`: nothing.
+pub fn committed(
+    client: &Reading,
+    place: &Place,
+    patience: Duration,
+) -> KafkaResult<Option<Committed>> {
     let mut list = TopicPartitionList::new();
     list.add_partition(&place.topic, place.partition);
-    let found = client.committed_offsets(list, ASK_TIMEOUT)?;
+    let found = client.committed_offsets(list, patience)?;
     let elements = found.elements();
     let Some(element) = elements.first() else { return Ok(None) };
     element.error()?;

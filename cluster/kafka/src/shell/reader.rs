@@ -2,7 +2,7 @@
 //! still the one.
 
 use super::claiming::{LOOK, STRIDE, claim, commit, committed, report_missing};
-use super::clients::{Reading, assign, bounds, ends, number};
+use super::clients::{ASK_TIMEOUT, Reading, assign, bounds, ends, number};
 use super::uplink::Uplink;
 use crate::core::claim::Claim;
 use crate::core::topology::Place;
@@ -22,6 +22,8 @@ use tokio::time::{Instant, sleep, timeout};
 const COMMIT_EVERY: Duration = Duration::from_millis(100);
 /// A claim is renewed, and others are looked for, as often.
 const RENEW_EVERY: Duration = Duration::from_secs(1);
+/// How long an answer to that is waited for if the last one did not come: nothing is read meanwhile.
+const ASK_AGAIN: Duration = Duration::from_millis(300);
 /// How long one wait for messages or for settlements takes.
 const TICK: Duration = Duration::from_millis(50);
 /// Most messages that are handed over at once.
@@ -280,7 +282,9 @@ impl Reader {
     }
 
     fn is_mine(&self) -> KafkaResult<bool> {
-        let found = committed(&self.uplink.offsets, &self.wanted.place)?;
+        // All partitions have one coordinator: while it is away, those whose leaders are there are read on.
+        let patience = if self.is_answered { ASK_TIMEOUT } else { ASK_AGAIN };
+        let found = committed(&self.uplink.offsets, &self.wanted.place, patience)?;
         let other = found.and_then(|found| found.claim);
         Ok(!other.is_some_and(|other| other.takes_from(&self.mine)))
     }
