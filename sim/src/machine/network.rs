@@ -61,31 +61,37 @@ impl Network for SimNetwork {
             if self.board.connects(&self.host, &peer) {
                 std::future::pending::<()>().await;
             }
-            let stream = tokio::select! {
-                biased;
-                stream = TcpStream::connect(to) => stream?,
-                () = self.refused(&peer) => {
-                    self.trace.number(Kind::Network, FAILED);
-                    return Err(io::ErrorKind::ConnectionRefused.into());
-                }
-            };
+            let stream = self.reach(to, &peer).await?;
             Ok(Box::new(self.watch(stream, peer)?) as Box<dyn Stream>)
         })
     }
 }
 
 impl SimNetwork {
-    /// Waits until a host without a process has refused a connect. A machine that is dark or behind a partition says
-    /// nothing.
-    async fn refused(&self, peer: &Arc<str>) {
+    /// Connects to a host that has a process. One that has none refuses, after a round trip; turmoil would keep the
+    /// connect, and its port. A machine that is dark or behind a partition says nothing.
+    async fn reach(&self, to: &str, peer: &Arc<str>) -> io::Result<TcpStream> {
         loop {
-            self.processes.gone(peer).await;
+            if !self.processes.is_gone(peer) {
+                tokio::select! {
+                    biased;
+                    stream = TcpStream::connect(to) => match stream {
+                        // turmoil refuses what a cut takes on its way.
+                        Err(_) if self.board.is_apart(&self.host, peer) => {
+                            std::future::pending::<()>().await;
+                        }
+                        ended => return ended,
+                    },
+                    () = self.processes.gone(peer) => {}
+                }
+            }
             sleep(self.board.round_trip(&self.host, peer)).await;
             if self.board.is_apart(&self.host, peer) {
                 std::future::pending::<()>().await;
             }
             if self.processes.is_gone(peer) {
-                return;
+                self.trace.number(Kind::Network, FAILED);
+                return Err(io::ErrorKind::ConnectionRefused.into());
             }
         }
     }

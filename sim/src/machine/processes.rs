@@ -161,10 +161,24 @@ mod tests {
         go.notify_one();
         assert!(matches!(last(&mut sim, &told), Some((None, _))), "it is there again");
 
-        let pairs = [("a".into(), "b".into()), ("b".into(), "a".into())];
-        network.board.lay(&sim, 1, Claim::Cut, pairs);
+        // As the power is lost, and where a refusal is under way and does not arrive.
+        for claim in [Claim::Cut, Claim::Hold] {
+            go.notify_one();
+            sim.step().unwrap();
+            let pairs = [("a".into(), "b".into()), ("b".into(), "a".into())];
+            network.board.lay(&sim, 1, claim, pairs);
+            sim.crash("b");
+            assert_eq!(last(&mut sim, &told), None, "no goodbye, no refusal");
+            network.board.lift(&sim, 1);
+            sim.bounce("b");
+            sim.step().unwrap();
+        }
+
+        // It is there again before it can refuse.
         sim.crash("b");
         go.notify_one();
-        assert_eq!(last(&mut sim, &told), None, "no goodbye, no refusal");
+        sim.step().unwrap();
+        sim.bounce("b");
+        assert!(matches!(last(&mut sim, &told), Some((None, after)) if after <= 2 * round_trip));
     }
 }
