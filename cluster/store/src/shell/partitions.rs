@@ -48,15 +48,11 @@ impl Partitions {
         for partition in round.lost.drain(..) {
             self.owned.remove(&partition);
         }
-        if !round.acquired.is_empty() {
-            let view = self.store.view()?;
-            let count = |lease: &Lease| Ok((*lease, view.count(lease.partition)?));
-            let counted: Result<Vec<_>, StoreError> = round.acquired.iter().map(count).collect();
-            drop(view);
-            for (lease, conversations) in counted? {
-                self.adopt(lease, conversations, round.at_ms);
-            }
-            round.done.acquired.append(&mut round.acquired);
+        while let Some(lease) = round.acquired.last().copied() {
+            // In a view of its own: an engine may bound how long one is used.
+            let conversations = self.store.view()?.count(lease.partition)?;
+            self.adopt(lease, conversations, round.at_ms);
+            round.done.acquired.extend(round.acquired.pop());
         }
         let mut keys: BTreeMap<PartitionId, Keys> = BTreeMap::new();
         for work in &round.work {

@@ -201,12 +201,12 @@ async fn first_look(
 ) -> Result<Option<Vec<Lease>>, ServeError> {
     let (mut is_first, mut acquired) = (true, Vec::new());
     while !shutdown.is_requested() {
-        match ownership.look().await {
+        match ownership.look(usize::MAX).await {
             Ok(looked) => {
+                acquired.retain(|lease: &Lease| {
+                    looked.lost.iter().all(|lost| lost.partition != lease.partition)
+                });
                 acquired.extend(looked.acquired);
-                if ownership.has_more() {
-                    continue;
-                }
                 if !ownership.is_held_up() {
                     return Ok(Some(acquired));
                 }
