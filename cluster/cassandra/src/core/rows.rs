@@ -241,5 +241,10 @@ mod tests {
         let user = |id| Place::user(UserId(id));
         assert_eq!(places, [user(1), user(2), conversation(4), conversation(9)]);
         assert!(rows.iter().all(|row| row.version == 11));
+        let is_of_member = |row: &Row| matches!(row.key.kind, Kind::Member | Kind::Membership);
+        assert!(rows.iter().all(|row| row.is_first == is_of_member(row)), "all have just joined");
+        batch.members.values_mut().for_each(|left| *left = Some(Sequence(5)));
+        let rows = super::rows(Partition(7), 12, &batch).unwrap();
+        assert!(rows.iter().all(|row| !row.is_first), "nobody has");
     }
 }

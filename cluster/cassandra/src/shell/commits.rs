@@ -44,8 +44,9 @@ pub async fn commit(
     let ended = together.values().map(|batches| in_order(shared, link, batches));
     let ended = join_all(ended).await;
     let (mut fenced, mut is_begun, mut failure) = (Vec::new(), !written.is_empty(), None);
+    let has_failed = ended.iter().any(|(.., error)| error.is_some());
     for (partition, (done, more, error)) in partitions.into_iter().zip(ended) {
-        if error.is_none() && more.is_empty() {
+        if has_failed && error.is_none() && more.is_empty() {
             let batches = together.get(&partition).into_iter().flatten();
             written.insert(partition, batches.map(|one| (*one).clone()).collect());
         }
@@ -53,7 +54,7 @@ pub async fn commit(
         fenced.extend(more);
         failure = worse(failure, error);
     }
-    if failure.is_some() {
+    if has_failed {
         *entered(shared.written.lock()) = written;
     }
     match failure {

@@ -22,7 +22,8 @@ use tokio::time::{Instant, sleep, timeout};
 const COMMIT_EVERY: Duration = Duration::from_millis(100);
 /// A claim is renewed, and others are looked for, as often.
 const RENEW_EVERY: Duration = Duration::from_secs(1);
-/// How long an answer to that is waited for if the last one did not come: nothing is read meanwhile.
+/// How long an answer to that is waited for if the last one did not come: nothing is read meanwhile. Every third
+/// time it may be late as usual.
 const ASK_AGAIN: Duration = Duration::from_millis(300);
 /// How long one wait for messages or for settlements takes.
 const TICK: Duration = Duration::from_millis(50);
@@ -100,7 +101,7 @@ pub async fn begin(uplink: &Arc<Uplink>, wanted: Wanted) -> Result<Deliveries, C
         out,
         settled,
         looked: Instant::now(),
-        is_answered: true,
+        unanswered: 0,
         changed: false,
     };
     // Nobody waits for it: it ends when the other ends are dropped.
@@ -120,8 +121,8 @@ struct Reader {
     settled: Receiver<Settle>,
     /// When it last was looked who has the partition.
     looked: Instant,
-    /// Whether Kafka said so then.
-    is_answered: bool,
+    /// How often Kafka has not answered that since.
+    unanswered: u32,
     /// Something was settled since.
     changed: bool,
     /// Up to where messages were removed, as far as this consumer knows.
@@ -160,7 +161,7 @@ impl Reader {
                 return ended;
             }
             let exhausted = self.window.next() >= self.mine.mark;
-            let is_awaited = (self.changed || exhausted) && self.is_answered;
+            let is_awaited = (self.changed || exhausted) && self.unanswered == 0;
             let due = if is_awaited { COMMIT_EVERY } else { RENEW_EVERY };
             if self.looked.elapsed() >= due {
                 let kept = self.keep();
@@ -268,7 +269,7 @@ impl Reader {
             self.say(self.mine.holder, mark)?;
             Ok(Ok(()))
         });
-        self.is_answered = kept.is_ok();
+        self.unanswered = if kept.is_ok() { 0 } else { self.unanswered + 1 };
         match kept {
             Ok(kept) => {
                 self.changed = kept.is_err();
@@ -283,7 +284,7 @@ impl Reader {
 
     fn is_mine(&self) -> KafkaResult<bool> {
         // All partitions have one coordinator: while it is away, those whose leaders are there are read on.
-        let patience = if self.is_answered { ASK_TIMEOUT } else { ASK_AGAIN };
+        let patience = if self.unanswered.is_multiple_of(3) { ASK_TIMEOUT } else { ASK_AGAIN };
         let found = committed(&self.uplink.offsets, &self.wanted.place, patience)?;
         let other = found.and_then(|found| found.claim);
         Ok(!other.is_some_and(|other| other.takes_from(&self.mine)))

@@ -19,6 +19,7 @@ use ports::broker::{BrokerUnavailable, DeadLetter, NewDeadLetter, Origin, Publis
 use ports::{BoxFuture, entered};
 use protocol::limits;
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::OwnedMutexGuard;
@@ -137,8 +138,9 @@ impl Drop for Reader {
     fn drop(&mut self) {
         let (channel, held) = (self.channel.clone(), self.held.take());
         self.uplink.machine.spawn("rabbitmq reader", async move {
-            // A channel that cannot be closed is gone, or was closed before.
-            let _ = channel.close(200, "given up".into()).await;
+            // A channel that cannot be closed is gone, or was closed before; of the end of its connection `lapin` may
+            // never hear.
+            let _ = timeout(limits::CALL_TIMEOUT, channel.close(200, "given up".into())).await;
             drop(held);
         });
     }
@@ -147,7 +149,15 @@ impl Drop for Reader {
 impl Reader {
     async fn begin(uplink: Arc<Uplink>, turn: OwnedMutexGuard<()>) -> lapin::Result<Self> {
         let link = uplink.connected().await;
-        let (channel, lock) = lock(&uplink, &link).await?;
+        let mut lost = link.lost.subscribe();
+        let (channel, lock) = tokio::select! {
+            biased;
+            // Of what was asked as it broke `lapin` may never hear. The sender lives as long as the link.
+            _ = lost.wait_for(|lost| *lost) => {
+                return Err(io::Error::from(io::ErrorKind::ConnectionAborted).into());
+            }
+            locked = lock(&uplink, &link) => locked?,
+        };
         Ok(Self { uplink, channel, held: Some((lock, turn)) })
     }
 
