@@ -35,10 +35,17 @@ impl Expectation {
     pub(crate) fn is_of_generator(&self) -> bool {
         self.what.starts_with(LATENESS)
     }
+
+    /// Whether it is open because the generator sent late.
+    pub(crate) fn is_open_for_the_generator(&self) -> bool {
+        self.met.is_none() && self.got.contains(FROM_SENT)
+    }
 }
 
 /// The generator's own.
 const LATENESS: &str = "lateness";
+/// How it is told that a bound is open for it.
+const FROM_SENT: &str = "the generator sent late, and counted from then it is ";
 
 /// Compares a run with its scenario's demands. The first one is always the outcome.
 pub fn expectations(
@@ -58,18 +65,33 @@ fn thresholds(wanted: &Thresholds, measured: &Measured) -> Vec<Expectation> {
     // The last one of each: the whole that it is a part of.
     let accepted = &measured.accept.all;
     let delivered = &measured.deliver.all;
+    let (of_accept, of_deliver) = (&measured.accept.from_sent, &measured.deliver.from_sent);
     let percentiles = [
-        ("accept", &accept.all, accepted, accepted),
-        ("accept_calm", &accept.calm, &measured.accept.calm, accepted),
-        ("accept_under_faults", &accept.under_faults, &measured.accept.under_fault, accepted),
-        ("deliver", &deliver.all, delivered, delivered),
-        ("deliver_calm", &deliver.calm, &measured.deliver.calm, delivered),
-        ("deliver_under_faults", &deliver.under_faults, &measured.deliver.under_fault, delivered),
-        (LATENESS, lateness, &measured.lateness, &measured.lateness),
+        ("accept", &accept.all, accepted, accepted, Some(&of_accept.all)),
+        ("accept_calm", &accept.calm, &measured.accept.calm, accepted, Some(&of_accept.calm)),
+        (
+            "accept_under_faults",
+            &accept.under_faults,
+            &measured.accept.under_fault,
+            accepted,
+            Some(&of_accept.under_fault),
+        ),
+        ("deliver", &deliver.all, delivered, delivered, Some(&of_deliver.all)),
+        ("deliver_calm", &deliver.calm, &measured.deliver.calm, delivered, Some(&of_deliver.calm)),
+        (
+            "deliver_under_faults",
+            &deliver.under_faults,
+            &measured.deliver.under_fault,
+            delivered,
+            Some(&of_deliver.under_fault),
+        ),
+        (LATENESS, lateness, &measured.lateness, &measured.lateness, None),
     ];
     let mut expectations: Vec<Expectation> = percentiles
         .into_iter()
-        .flat_map(|(what, bounds, of_it, all)| within_bounds(what, bounds, (of_it, all), measured))
+        .flat_map(|(what, bounds, of_it, all, sent)| {
+            within_bounds(what, bounds, (of_it, all, sent), measured)
+        })
         .chain(by_operation("accept", &accept.operations, &measured.accept, measured))
         .chain(by_operation("deliver", &deliver.operations, &measured.deliver, measured))
         .chain(of_steady_part("accept_steady", &accept.steady, &measured.accept, measured))
@@ -128,8 +150,10 @@ fn of_steady_part(
     latency: &Latency,
     measured: &Measured,
 ) -> Vec<Expectation> {
-    let mut expectations =
-        within_bounds(what, bounds, (&latency.steady.unwrap_or_default(), &latency.all), measured);
+    // If the whole run is within a bound, its steady part is.
+    let sent = Some(&latency.from_sent.all);
+    let of_it = latency.steady.unwrap_or_default();
+    let mut expectations = within_bounds(what, bounds, (&of_it, &latency.all, sent), measured);
     if latency.steady.is_none() {
         for one in &mut expectations {
             no_steady_state(measured).clone_into(&mut one.got);
@@ -155,9 +179,11 @@ fn by_operation(
     measured: &Measured,
 ) -> impl Iterator<Item = Expectation> {
     let OperationBounds { send, reply, edit, delete } = bounds;
-    let named = [send, reply, edit, delete].into_iter().zip(latency.operations.named());
-    named.flat_map(move |(bounds, (operation, of_it))| {
-        within_bounds(&format!("{what}_{operation}"), bounds, (of_it, &latency.all), measured)
+    let named = latency.operations.named().into_iter().zip(latency.from_sent.operations.named());
+    let named = [send, reply, edit, delete].into_iter().zip(named);
+    named.flat_map(move |(bounds, ((operation, of_it), (_, sent)))| {
+        let parts = (of_it, &latency.all, Some(sent));
+        within_bounds(&format!("{what}_{operation}"), bounds, parts, measured)
     })
 }
 
@@ -171,14 +197,14 @@ fn of_requests(bounds: &RequestBounds, measured: &Measured) -> Vec<Expectation> 
         (Request::SignIn, "sign_in", &bounds.sign_in),
     ];
     let all = measured.requests_all.unwrap_or_default();
-    let mut expectations = within_bounds("requests", &bounds.all, (&all, &all), measured);
+    let mut expectations = within_bounds("requests", &bounds.all, (&all, &all, None), measured);
     for (request, name, bounds) in of_kind {
         let of_it = measured.requests.iter().find(|one| one.request == request);
         let percentiles = of_it.map(|one| one.all).unwrap_or_default();
         expectations.extend(within_bounds(
             &format!("requests_{name}"),
             bounds,
-            (&percentiles, &all),
+            (&percentiles, &all, None),
             measured,
         ));
     }
@@ -191,26 +217,28 @@ fn of_requests(bounds: &RequestBounds, measured: &Measured) -> Vec<Expectation> 
     expectations
 }
 
-/// A percentile: the share of the operations of which it is the fastest, its limit, what it was, and the generator's own.
+/// A percentile: the share of the operations of which it is the fastest, its limit, what it was, and what it was
+/// counted from when they were sent.
 type Bound<'a> = (&'a str, f64, Option<Duration>, Option<u64>, Option<u64>);
 
+/// Of a part of a series, of the whole of it, and of the part counted from when operations were sent.
 fn within_bounds(
     what: &str,
     bounds: &PercentileBounds,
-    (of_it, whole): (&Percentiles, &Percentiles),
+    (of_it, whole, sent): (&Percentiles, &Percentiles, Option<&Percentiles>),
     measured: &Measured,
 ) -> Vec<Expectation> {
     // Of a machine's time it is known which share was lost in all.
     let part = of_it.count as f64 / whole.count.max(1) as f64;
-    let own = &measured.lateness;
+    let sent = sent.copied().unwrap_or_default();
     let all = [
-        ("p50", 0.5, bounds.p50, of_it.p50_us, own.p50_us),
-        ("p90", 0.1, bounds.p90, of_it.p90_us, own.p90_us),
-        ("p95", 0.05, bounds.p95, of_it.p95_us, own.p95_us),
-        ("p99", 0.01, bounds.p99, of_it.p99_us, own.p99_us),
-        ("max", 0.0, bounds.max, of_it.max_us, own.max_us),
+        ("p50", 0.5, bounds.p50, of_it.p50_us, sent.p50_us),
+        ("p90", 0.1, bounds.p90, of_it.p90_us, sent.p90_us),
+        ("p95", 0.05, bounds.p95, of_it.p95_us, sent.p95_us),
+        ("p99", 0.01, bounds.p99, of_it.p99_us, sent.p99_us),
+        ("max", 0.0, bounds.max, of_it.max_us, sent.max_us),
     ];
-    let bound = |(name, _, limit, us, own_us): Bound<'_>| {
+    let bound = |(name, _, limit, us, sent_us): Bound<'_>| {
         let limit_us = number::micros(limit?);
         // At least so many were late: where the median is, half of them, whatever the bound is about.
         let late = all.iter().filter(|(.., us, _)| us.is_some_and(|us| us > limit_us));
@@ -224,12 +252,9 @@ fn within_bounds(
         if what == LATENESS {
             return Some(one);
         }
-        // Both count from when an operation was due.
-        let counts_from_due = what.starts_with("accept") || what.starts_with("deliver");
-        let own_us = own_us.filter(|_| counts_from_due).unwrap_or(0);
         let one = open_if(one, || {
-            let is_own = us.is_some_and(|us| us.saturating_sub(own_us) <= limit_us);
-            is_own.then(|| format!("the generator itself was {} late", number::latency(own_us)))
+            let us = sent_us.filter(|us| *us <= limit_us)?;
+            Some(format!("{FROM_SENT}{}", number::latency(us)))
         });
         Some(open_if_the_machines(one, late, measured))
     };

@@ -83,6 +83,9 @@ pub struct Latency {
     /// Of each kind of operation, over the whole run.
     #[serde(default)]
     pub operations: Operations,
+    /// Counted from when operations were sent instead of when they were due: without the generator's lateness.
+    #[serde(default)]
+    pub from_sent: FromSent,
     /// The distribution over the whole run, for a chart: rising quantiles, with the value of each.
     pub distribution: Vec<Point>,
 }
@@ -110,6 +113,19 @@ impl Steady {
             Self::Never => None,
         }
     }
+}
+
+/// Percentiles of a latency that is counted from when operations were sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FromSent {
+    /// Over the whole run.
+    pub all: Percentiles,
+    /// As `Latency::calm`.
+    pub calm: Percentiles,
+    /// As `Latency::under_fault`.
+    pub under_fault: Percentiles,
+    /// Of each kind of operation.
+    pub operations: Operations,
 }
 
 /// Percentiles by operation.

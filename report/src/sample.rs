@@ -3,8 +3,8 @@
 use crate::expectation::{Expectation, expectations};
 use crate::machine::Machine;
 use crate::measured::{
-    Band, Baseline, Latency, Look, Measured, Operations, Percentiles, PhaseMark, Point, Recovery,
-    Requests, Second, Totals, Used,
+    Band, Baseline, FromSent, Latency, Look, Measured, Operations, Percentiles, PhaseMark, Point,
+    Recovery, Requests, Second, Totals, Used,
 };
 use crate::run::{Run, Took};
 use protocol::{
@@ -231,6 +231,12 @@ fn operations(p50_us: u64) -> Operations {
     }
 }
 
+fn distribution(p50_us: u64) -> Vec<Point> {
+    [(0.0, 1), (0.5, 2), (0.9, 4), (0.99, 10), (0.999, 40), (1.0, 80)]
+        .map(|(quantile, times)| Point { quantile, value_us: p50_us / 2 * times })
+        .to_vec()
+}
+
 pub(crate) fn measured() -> Measured {
     let latency = |p50_us: u64| Latency {
         all: percentiles(1_234, p50_us),
@@ -239,9 +245,8 @@ pub(crate) fn measured() -> Measured {
         under_fault: percentiles(234, p50_us * 3),
         steady: None,
         operations: operations(p50_us),
-        distribution: [(0.0, 1), (0.5, 2), (0.9, 4), (0.99, 10), (0.999, 40), (1.0, 80)]
-            .map(|(quantile, times)| Point { quantile, value_us: p50_us / 2 * times })
-            .to_vec(),
+        from_sent: FromSent::default(),
+        distribution: distribution(p50_us),
     };
     let second = |sent: u32, p50_us: Option<u64>| Second {
         sent,

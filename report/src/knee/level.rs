@@ -184,8 +184,12 @@ fn judged(file: &VerdictFile, rates: Option<Rates>) -> (Outcome, Vec<String>) {
     if !limited.is_empty() {
         return (Outcome::GeneratorLimited, limited);
     }
-    let open: Vec<String> = open();
-    if open.is_empty() { (Outcome::Sustained, open) } else { (Outcome::Unknown, open) }
+    let is_late = file.expectations.iter().any(Expectation::is_open_for_the_generator);
+    match open() {
+        open if open.is_empty() => (Outcome::Sustained, open),
+        open if is_late => (Outcome::GeneratorLimited, open),
+        open => (Outcome::Unknown, open),
+    }
 }
 
 /// In a sentence each.

@@ -3,7 +3,7 @@
 
 use super::blocks::Blocks;
 use super::operation::Operation;
-use crate::measured::{Latency, Operations, Percentiles, Point};
+use crate::measured::{FromSent, Latency, Operations, Percentiles, Point};
 use hdrhistogram::Histogram;
 
 /// Longer latencies count as this in the percentiles; the maximum stays exact.
@@ -186,12 +186,48 @@ pub(crate) struct Recorder {
     blocks: Blocks,
     /// Of the whole run, by number of the operation.
     operations: [Distribution; 4],
+    from_sent: Counted,
+}
+
+/// The same counted from when operations were sent.
+struct Counted {
+    run: Split,
+    operations: [Distribution; 4],
+}
+
+impl Counted {
+    fn new() -> Self {
+        Self { run: Split::new(), operations: std::array::from_fn(|_| Distribution::new()) }
+    }
+
+    fn record(&mut self, took: Took) {
+        let us = took.us.saturating_sub(took.late_us);
+        self.operations[took.operation as usize].record(us);
+        self.run.record(us, took.under_fault);
+    }
+
+    fn finish(self) -> FromSent {
+        FromSent {
+            all: self.run.all().percentiles(),
+            calm: self.run.calm.percentiles(),
+            under_fault: self.run.under_fault.percentiles(),
+            operations: by_name(&self.operations),
+        }
+    }
+}
+
+/// Each under its name.
+fn by_name(operations: &[Distribution; 4]) -> Operations {
+    let [send, reply, edit, delete] = operations.each_ref().map(Distribution::percentiles);
+    Operations { send, reply, edit, delete }
 }
 
 /// A latency, of what, and whether it met a fault.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Took {
     pub(crate) us: u64,
+    /// Of that, before it was sent.
+    pub(crate) late_us: u64,
     pub(crate) operation: Operation,
     pub(crate) under_fault: bool,
 }
@@ -203,17 +239,20 @@ impl Recorder {
             in_vain: Split::new(),
             blocks: Blocks::new(),
             operations: std::array::from_fn(|_| Distribution::new()),
+            from_sent: Counted::new(),
         }
     }
 
     /// Records a latency; true if it had to be clipped.
     pub(crate) fn record(&mut self, took: Took) -> bool {
+        self.from_sent.record(took);
         self.operations[took.operation as usize].record(took.us);
         self.by_second.second.record(took.us, took.under_fault)
     }
 
     /// Records how long something has waited in vain: it belongs to the run, but to no second.
     pub(crate) fn record_unanswered(&mut self, took: Took) -> bool {
+        self.from_sent.record(took);
         self.operations[took.operation as usize].record(took.us);
         self.in_vain.record(took.us, took.under_fault)
     }
@@ -257,10 +296,8 @@ impl Recorder {
             calm: run.calm.percentiles(),
             under_fault: run.under_fault.percentiles(),
             steady,
-            operations: {
-                let [send, reply, edit, delete] = self.operations.map(|one| one.percentiles());
-                Operations { send, reply, edit, delete }
-            },
+            operations: by_name(&self.operations),
+            from_sent: self.from_sent.finish(),
             distribution: all.curve(),
         }
     }
@@ -308,7 +345,7 @@ mod tests {
             let mut recorder = Recorder::new();
             for (value, under_fault) in &values {
                 let operation = Operation::ALL[(value % 4) as usize];
-                recorder.record(Took { us: *value, operation, under_fault: *under_fault });
+                recorder.record(Took { us: *value, late_us: 0, operation, under_fault: *under_fault });
                 if value % 40 == 0 {
                     recorder.end_second(|_| ());
                 }

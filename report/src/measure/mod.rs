@@ -46,7 +46,7 @@ use std::io;
 pub use unmeetable::Planned;
 use unmeetable::{Unmeetable, Value};
 use verify::history::event::{Device, Engine, Event, Header, Phase, Said, Seen, What};
-use window::{Acceptance, Window};
+use window::{Acceptance, Due, Window};
 
 /// Phases that are noted; a run has seven.
 const PHASES_MAX: usize = 32;
@@ -171,7 +171,9 @@ impl Measurements {
             What::Shown { device, entry } => self.shown(*device, entry),
             What::Sent { device, message, said, intended, .. } => {
                 if let Some(operation) = Operation::of(said) {
-                    self.window.sent(*device, *message, *intended, operation);
+                    let late_us = self.now.saturating_sub(*intended);
+                    let due = Due { at_us: *intended, late_us };
+                    self.window.sent(*device, *message, due, operation);
                 }
                 self.sent(*said, *intended);
             }
@@ -271,8 +273,8 @@ impl Measurements {
                 return;
             }
             Acceptance::Unknown => self.totals.untimed += 1,
-            Acceptance::First(intended, operation) => {
-                let took = self.took(*intended, *operation);
+            Acceptance::First(due, operation) => {
+                let took = self.took(*due, *operation);
                 self.faults.recovery.accepted(took.us);
                 self.unmeetable.record(Value::Accept(took));
                 self.totals.clipped += u64::from(self.latencies.accept.record(took));
@@ -283,16 +285,16 @@ impl Measurements {
     }
 
     fn unanswered(&mut self, device: Device, message: ClientMessageId) {
-        if let Acceptance::First(intended, operation) = self.window.accepted(device, message) {
-            let waited = self.took(intended, operation);
+        if let Acceptance::First(due, operation) = self.window.accepted(device, message) {
+            let waited = self.took(due, operation);
             self.totals.clipped += u64::from(self.latencies.accept.record_unanswered(waited));
         }
     }
 
-    /// What was intended then is over now.
-    fn took(&self, intended: u64, operation: Operation) -> Took {
-        let under_fault = self.faults.recovery.is_disturbed(intended);
-        Took { us: self.now.saturating_sub(intended), operation, under_fault }
+    /// What was due then is over now.
+    fn took(&self, Due { at_us, late_us }: Due, operation: Operation) -> Took {
+        let under_fault = self.faults.recovery.is_disturbed(at_us);
+        Took { us: self.now.saturating_sub(at_us), late_us, operation, under_fault }
     }
 
     fn shown(&mut self, device: Device, entry: &Seen) {
@@ -304,17 +306,17 @@ impl Measurements {
         }
         self.totals.delivered += 1;
         self.seconds.now().delivered += 1;
-        let Some(intended) = self.window.intended(entry.author, entry.message) else {
+        let Some(due) = self.window.due(entry.author, entry.message) else {
             self.totals.untimed += 1;
             return;
         };
         let there = self.window.slot(device).map(|slot| self.presence[slot].since_us);
         let member_since = self.members.since(device.user, entry.conversation);
-        if there.is_none_or(|since| since.max(member_since) > intended) {
+        if there.is_none_or(|since| since.max(member_since) > due.at_us) {
             self.totals.caught_up += 1;
             return;
         }
-        let took = self.took(intended, operation);
+        let took = self.took(due, operation);
         self.faults.recovery.delivered(took.us);
         self.unmeetable.record(Value::Deliver(took));
         self.totals.clipped += u64::from(self.latencies.deliver.record(took));

@@ -14,10 +14,14 @@ use verify::history::event::Device;
 const COUNTER_BITS: u32 = 40;
 /// Set beside an intended time once the operation is accepted.
 const ACCEPTED: u64 = 1 << 63;
-/// The number of the operation's kind is from this bit on; times stay far below (73,000 years).
+/// The number of the operation's kind is from this bit on.
 const KIND_AT: u32 = 61;
+/// How many milliseconds it was sent late is from this bit on, up to 131 s; times stay below (203 days).
+const LATE_AT: u32 = 44;
+/// The bits of how late it was sent.
+const LATE: u64 = (1 << (KIND_AT - LATE_AT)) - 1;
 /// The bits of the time.
-const TIME: u64 = (1 << KIND_AT) - 1;
+const TIME: u64 = (1 << LATE_AT) - 1;
 /// Stands for an operation that was skipped in a device's numbering.
 const UNKNOWN: u64 = TIME;
 /// Most numbers that a device may skip; a sender that skips more is not dense and is not followed.
@@ -41,11 +45,26 @@ struct Ring {
     intended: VecDeque<u64>,
 }
 
+/// When an operation was due, and sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Due {
+    /// When it was intended.
+    pub(crate) at_us: u64,
+    /// How much later it was sent, in whole milliseconds.
+    pub(crate) late_us: u64,
+}
+
+impl Due {
+    const fn of(entry: u64) -> Self {
+        Self { at_us: entry & TIME, late_us: (entry >> LATE_AT & LATE) * 1_000 }
+    }
+}
+
 /// What an `accepted` meant.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Acceptance {
-    /// The first for an operation of this kind that was intended then.
-    First(u64, Operation),
+    /// The first for an operation of this kind that was due then.
+    First(Due, Operation),
     /// Another one.
     Again,
     /// The operation is not remembered.
@@ -89,7 +108,7 @@ impl Window {
         &mut self,
         device: Device,
         message: ClientMessageId,
-        intended: u64,
+        Due { at_us, late_us }: Due,
         operation: Operation,
     ) {
         let Some(slot) = self.slot(device) else { return };
@@ -103,7 +122,8 @@ impl Window {
             return;
         }
         for skipped in next..=counter {
-            let known = intended.min(UNKNOWN - 1) | (operation as u64) << KIND_AT;
+            let late = (late_us / 1_000).min(LATE) << LATE_AT;
+            let known = at_us.min(UNKNOWN - 1) | late | (operation as u64) << KIND_AT;
             let value = if skipped == counter { known } else { UNKNOWN };
             self.rings[slot].intended.push_back(value);
             self.order.push_back(slot as u32);
@@ -123,15 +143,15 @@ impl Window {
             return Acceptance::Unknown;
         }
         let operation = Operation::ALL[(*intended >> KIND_AT & 0b11) as usize];
-        let first = *intended & TIME;
+        let due = Due::of(*intended);
         *intended |= ACCEPTED;
-        Acceptance::First(first, operation)
+        Acceptance::First(due, operation)
     }
 
-    /// When an operation was intended, if it is remembered.
-    pub(crate) fn intended(&mut self, author: UserId, message: ClientMessageId) -> Option<u64> {
-        let intended = *self.entry(author, message)? & TIME;
-        (intended != UNKNOWN).then_some(intended)
+    /// When an operation was due, if it is remembered.
+    pub(crate) fn due(&mut self, author: UserId, message: ClientMessageId) -> Option<Due> {
+        let due = Due::of(*self.entry(author, message)?);
+        (due.at_us != UNKNOWN).then_some(due)
     }
 
     fn entry(&mut self, author: UserId, message: ClientMessageId) -> Option<&mut u64> {
@@ -154,13 +174,17 @@ impl Window {
 
 #[cfg(test)]
 mod tests {
-    use super::{Acceptance, COUNTER_BITS, Operation, Window};
+    use super::{Acceptance, COUNTER_BITS, Due, Operation, Window};
     use crate::sample::header;
     use protocol::{ClientMessageId, DeviceId, UserId};
     use verify::history::event::Device;
 
     const ADA: Device = Device { user: UserId(2), device: DeviceId(1) };
     const BOB: Device = Device { user: UserId(3), device: DeviceId(2) };
+
+    fn at(at_us: u64) -> Due {
+        Due { at_us, late_us: 0 }
+    }
 
     fn id(device: Device, counter: u64) -> ClientMessageId {
         ClientMessageId((u64::from(device.device.0) << COUNTER_BITS) | counter)
@@ -169,34 +193,34 @@ mod tests {
     #[test]
     fn an_operation_is_accepted_first_once() {
         let mut window = Window::new(&header(3, 2), 10);
-        window.sent(ADA, id(ADA, 1), 500, Operation::Edit);
-        assert_eq!(window.accepted(ADA, id(ADA, 1)), Acceptance::First(500, Operation::Edit));
+        window.sent(ADA, id(ADA, 1), at(500), Operation::Edit);
+        assert_eq!(window.accepted(ADA, id(ADA, 1)), Acceptance::First(at(500), Operation::Edit));
         assert_eq!(window.accepted(ADA, id(ADA, 1)), Acceptance::Again);
-        assert_eq!(window.intended(ADA.user, id(ADA, 1)), Some(500));
+        assert_eq!(window.due(ADA.user, id(ADA, 1)), Some(at(500)));
         assert_eq!(window.accepted(ADA, id(ADA, 2)), Acceptance::Unknown);
     }
 
     #[test]
     fn a_full_window_forgets_the_oldest_operation_of_all_devices() {
         let mut window = Window::new(&header(3, 2), 3);
-        window.sent(ADA, id(ADA, 1), 1, Operation::Edit);
-        window.sent(BOB, id(BOB, 7), 2, Operation::Edit);
-        window.sent(BOB, id(BOB, 8), 3, Operation::Edit);
-        window.sent(ADA, id(ADA, 2), 4, Operation::Edit);
-        assert_eq!(window.intended(ADA.user, id(ADA, 1)), None);
-        assert_eq!(window.intended(ADA.user, id(ADA, 2)), Some(4));
-        assert_eq!(window.intended(BOB.user, id(BOB, 7)), Some(2));
-        assert_eq!(window.intended(BOB.user, id(BOB, 8)), Some(3));
+        window.sent(ADA, id(ADA, 1), at(1), Operation::Edit);
+        window.sent(BOB, id(BOB, 7), at(2), Operation::Edit);
+        window.sent(BOB, id(BOB, 8), at(3), Operation::Edit);
+        window.sent(ADA, id(ADA, 2), at(4), Operation::Edit);
+        assert_eq!(window.due(ADA.user, id(ADA, 1)), None);
+        assert_eq!(window.due(ADA.user, id(ADA, 2)), Some(at(4)));
+        assert_eq!(window.due(BOB.user, id(BOB, 7)), Some(at(2)));
+        assert_eq!(window.due(BOB.user, id(BOB, 8)), Some(at(3)));
     }
 
     #[test]
     fn a_skipped_number_has_no_intended_time() {
         let mut window = Window::new(&header(3, 2), 10);
-        window.sent(ADA, id(ADA, 1), 1, Operation::Edit);
-        window.sent(ADA, id(ADA, 3), 3, Operation::Edit);
-        assert_eq!(window.intended(ADA.user, id(ADA, 2)), None);
+        window.sent(ADA, id(ADA, 1), at(1), Operation::Edit);
+        window.sent(ADA, id(ADA, 3), at(3), Operation::Edit);
+        assert_eq!(window.due(ADA.user, id(ADA, 2)), None);
         assert_eq!(window.accepted(ADA, id(ADA, 2)), Acceptance::Unknown);
-        assert_eq!(window.intended(ADA.user, id(ADA, 3)), Some(3));
+        assert_eq!(window.due(ADA.user, id(ADA, 3)), Some(at(3)));
     }
 
     #[test]
@@ -204,8 +228,8 @@ mod tests {
         let mut window = Window::new(&header(3, 2), 10);
         for stranger in [(0, 1), (4, 1), (1, 0), (1, 3), (u64::MAX, 2)] {
             let device = Device { user: UserId(stranger.0), device: DeviceId(stranger.1) };
-            window.sent(device, id(device, 1), 1, Operation::Edit);
-            assert_eq!(window.intended(device.user, id(device, 1)), None, "{device:?}");
+            window.sent(device, id(device, 1), at(1), Operation::Edit);
+            assert_eq!(window.due(device.user, id(device, 1)), None, "{device:?}");
         }
     }
 
@@ -213,14 +237,16 @@ mod tests {
     fn each_kind_of_operation_is_remembered_beside_the_latest_time() {
         let mut window = Window::new(&header(3, 2), 10);
         for (counter, operation) in (1..).zip(Operation::ALL) {
-            window.sent(ADA, id(ADA, counter), u64::MAX, operation);
-            let Acceptance::First(intended, kind) = window.accepted(ADA, id(ADA, counter)) else {
+            let latest = Due { at_us: u64::MAX, late_us: u64::MAX };
+            window.sent(ADA, id(ADA, counter), latest, operation);
+            let Acceptance::First(due, kind) = window.accepted(ADA, id(ADA, counter)) else {
                 panic!("{operation:?} is remembered");
             };
-            assert_eq!(
-                (kind, Some(intended)),
-                (operation, window.intended(ADA.user, id(ADA, counter)))
-            );
+            assert_eq!((kind, Some(due)), (operation, window.due(ADA.user, id(ADA, counter))));
+            assert_eq!(due.late_us, 131_071_000);
+            window.sent(BOB, id(BOB, counter), Due { at_us: counter, late_us: 61_999 }, operation);
+            let due = window.due(BOB.user, id(BOB, counter));
+            assert_eq!(due, Some(Due { at_us: counter, late_us: 61_000 }));
         }
     }
 }

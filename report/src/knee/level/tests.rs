@@ -73,6 +73,12 @@ fn a_generator_that_is_later_than_it_may_be_says_nothing_of_the_cluster() {
     let (limited, why) = outcome(&late);
     assert_eq!(limited, Outcome::GeneratorLimited);
     assert!(why.starts_with("lateness_p99: "), "{why}");
+    let mut open = file(Verdict::Valid, 1_000, 1_000);
+    let demand = &mut open.expectations[1];
+    (demand.what, demand.met) = ("accept_p99".to_owned(), None);
+    assert_eq!(outcome(&open).0, Outcome::Unknown);
+    open.expectations[1].got += "; the generator sent late, and counted from then it is 9.00 ms";
+    assert_eq!(outcome(&open).0, Outcome::GeneratorLimited);
     late.verdict = Verdict::Unknown;
     late.measured.unmeetable = Some("lateness_p99 cannot be met any more".to_owned());
     assert_eq!(outcome(&late).0, Outcome::GeneratorLimited);

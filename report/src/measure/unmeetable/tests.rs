@@ -17,7 +17,7 @@ fn thresholds(accept: &LatencyBounds) -> Thresholds {
 }
 
 fn accept(ms: u64, operation: Operation, under_fault: bool) -> Value {
-    Value::Accept(Took { us: ms * 1_000, operation, under_fault })
+    Value::Accept(Took { us: ms * 1_000, late_us: 0, operation, under_fault })
 }
 
 /// What is told after so many slow values.
@@ -57,7 +57,7 @@ fn of_what_is_shown_only_the_highest_value_is_certain() {
     let bounds = PercentileBounds { max: Some(LIMIT), ..p99() };
     let deliver = LatencyBounds { all: bounds, ..LatencyBounds::default() };
     let wanted = Thresholds { deliver, ..thresholds(&LatencyBounds::default()) };
-    let took = Took { us: 100_001, operation: Operation::Send, under_fault: false };
+    let took = Took { us: 100_001, late_us: 0, operation: Operation::Send, under_fault: false };
     let told = after(&wanted, Value::Deliver(took), 1).expect("one is enough");
     assert_eq!(told, "deliver_max cannot be met any more: one took longer than 100 ms");
     let p99_alone = LatencyBounds { all: p99(), ..LatencyBounds::default() };
