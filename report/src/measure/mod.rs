@@ -171,9 +171,7 @@ impl Measurements {
             What::Shown { device, entry } => self.shown(*device, entry),
             What::Sent { device, message, said, intended, .. } => {
                 if let Some(operation) = Operation::of(said) {
-                    let late_us = self.now.saturating_sub(*intended);
-                    let due = Due { at_us: *intended, late_us };
-                    self.window.sent(*device, *message, due, operation);
+                    self.window.sent(*device, *message, Due::sent(*intended, self.now), operation);
                 }
                 self.sent(*said, *intended);
             }

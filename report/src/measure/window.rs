@@ -55,6 +55,11 @@ pub(crate) struct Due {
 }
 
 impl Due {
+    /// What was intended then, and is sent now.
+    pub(crate) const fn sent(at_us: u64, now_us: u64) -> Self {
+        Self { at_us, late_us: now_us.saturating_sub(at_us) }
+    }
+
     const fn of(entry: u64) -> Self {
         Self { at_us: entry & TIME, late_us: (entry >> LATE_AT & LATE) * 1_000 }
     }
