@@ -14,10 +14,6 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-/// So many claims are made at a look of a node that serves already: what they have brought is taken up while the next
-/// ones are made.
-const CLAIMS_AT_ONCE: usize = 16;
-
 /// The task's belongings.
 pub struct Ownership {
     store: Arc<dyn MessageStore>,
@@ -34,9 +30,6 @@ pub struct Ownership {
     stuck: BTreeSet<Partition>,
     /// The last look ended with a claim that came to nothing; those behind it were not made.
     is_cut_short: bool,
-    /// There are claims that the last look has left to the next one.
-    has_more: bool,
-    renewed: Instant,
 }
 
 /// What became of claims.
@@ -93,8 +86,6 @@ impl Ownership {
             watch: Watch::default(),
             stuck: BTreeSet::new(),
             is_cut_short: false,
-            has_more: false,
-            renewed: began,
         }
     }
 
@@ -118,7 +109,6 @@ impl Ownership {
         loop {
             // Nobody else can take what is on a disk of one's own.
             let is_quiet = !self.is_contested && !is_open && !self.is_cut_short;
-            let pause_ms = if self.has_more { 0 } else { RENEW_MS };
             tokio::select! {
                 biased;
                 fenced = refused.recv() => match fenced {
@@ -128,11 +118,11 @@ impl Ownership {
                     }
                     None => return,
                 },
-                () = tokio::time::sleep(Duration::from_millis(pause_ms)), if !is_quiet => {}
+                () = tokio::time::sleep(Duration::from_millis(RENEW_MS)), if !is_quiet => {}
             }
-            let inputs: Vec<Input> = match self.look(CLAIMS_AT_ONCE).await {
+            let inputs: Vec<Input> = match self.look().await {
                 Ok(Looked { lost, acquired }) => {
-                    is_open = self.has_more;
+                    is_open = false;
                     let lost = lost.into_iter().map(Input::Lost);
                     lost.chain(acquired.into_iter().map(Input::Acquired)).collect()
                 }
@@ -166,9 +156,8 @@ impl Ownership {
         self.candidates.values_mut().for_each(Candidate::interrupted);
     }
 
-    /// Looks at all records once, and does what follows, with so many claims at most: what the owner must know of it.
-    pub async fn look(&mut self, claims_max: usize) -> Result<Looked, LookError> {
-        let goes_on = std::mem::take(&mut self.has_more);
+    /// Looks at all records once, and does what follows: what the owner must know of it.
+    pub async fn look(&mut self) -> Result<Looked, LookError> {
         let (store, partitions) = (Arc::clone(&self.store), self.partitions().collect::<Vec<_>>());
         let seen = self.on_worker(move || {
             let view = store.view()?;
@@ -192,20 +181,11 @@ impl Ownership {
         }
         // What is stuck takes its time, and is tried last.
         claims.sort_by_key(|claim| self.stuck.contains(&claim.partition));
-        let is_rest_left = claims.len() > claims_max;
-        claims.truncate(claims_max);
-        // The looks of one takeover follow each other at once.
-        if goes_on && self.renewed.elapsed() < Duration::from_millis(RENEW_MS) {
-            leases.clear();
-        } else {
-            self.renewed = Instant::now();
-        }
         let Claimed { acquired, stuck } = self.claim_and_renew(claims, leases).await?;
         for Lease { partition, .. } in &acquired {
             self.stuck.remove(partition);
         }
         self.is_cut_short = stuck.is_some();
-        self.has_more = is_rest_left && !self.is_cut_short;
         if let Some((partition, error)) = stuck {
             tracing::warn!(%partition, %error, "a partition cannot be taken over");
             self.stuck.insert(partition);
@@ -254,67 +234,5 @@ impl Ownership {
     ) -> Result<T, LookError> {
         let result = tasks::run_on(&*self.worker, job).await;
         result.ok_or(LookError::WorkerGone)?.map_err(LookError::Engine)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::world::World;
-    use protocol::Design;
-
-    #[tokio::test(start_paused = true)]
-    async fn many_partitions_are_claimed_a_few_at_a_time() {
-        let mut world = World::sharing(1, Design::default());
-        world.config.partitions_total = 40;
-        let worker = world.machine("store").tasks.worker("claims");
-        let mut ownership = Ownership::new(&world.config, world.engine(), worker);
-        for _ in 0..2 {
-            let looked = ownership.look(CLAIMS_AT_ONCE).await.unwrap();
-            assert_eq!((looked.acquired.len(), ownership.has_more), (16, true));
-        }
-        world.reach(false);
-        assert!(ownership.look(CLAIMS_AT_ONCE).await.is_err());
-        assert!(!ownership.has_more, "it is tried again in its own time");
-        world.reach(true);
-        world.hold_up(Some(Partition(33)));
-        let looked = ownership.look(CLAIMS_AT_ONCE).await.unwrap();
-        assert_eq!((looked.acquired.len(), ownership.has_more), (1, false), "up to the stuck one");
-        for acquired in [6, 0] {
-            let looked = ownership.look(CLAIMS_AT_ONCE).await.unwrap();
-            assert_eq!((looked.acquired.len(), ownership.has_more), (acquired, false));
-        }
-    }
-
-    /// It takes all of them again, whatever the engine says in between.
-    #[tokio::test(start_paused = true)]
-    async fn the_only_node_goes_on_where_a_takeover_was_interrupted() {
-        let mut world = World::sharing(1, Design::default());
-        world.config.partitions_total = 40;
-        let worker = world.machine("store").tasks.worker("claims");
-        let mut ownership = Ownership::new(&world.config, world.engine(), worker);
-        assert_eq!(ownership.look(usize::MAX).await.unwrap().acquired.len(), 40);
-        // Another life of the node has taken them.
-        let rival = world.machine("store").tasks.worker("rival");
-        let mut other = Ownership::new(&world.config, world.engine(), rival);
-        assert_eq!(other.look(usize::MAX).await.unwrap().acquired.len(), 40);
-        let (refuse, refused) = mpsc::unbounded_channel();
-        let (owner, mut inputs) = mpsc::unbounded_channel();
-        for partition in (0..40).map(Partition) {
-            let current = world.engine().view().unwrap().ownership(partition).unwrap();
-            refuse.send(Fenced { partition, current }).unwrap();
-        }
-        let running = world.machine("store").spawn("ownership", ownership.run(refused, owner));
-        let mut acquired = 0;
-        while acquired < 40 {
-            let input = tokio::time::timeout(Duration::from_secs(9), inputs.recv()).await;
-            acquired += usize::from(matches!(input.unwrap(), Some(Input::Acquired(_))));
-            if acquired == 16 {
-                world.reach(false);
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                world.reach(true);
-            }
-        }
-        running.abort();
     }
 }

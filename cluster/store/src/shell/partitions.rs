@@ -48,11 +48,13 @@ impl Partitions {
         for partition in round.lost.drain(..) {
             self.owned.remove(&partition);
         }
-        while let Some(lease) = round.acquired.last().copied() {
-            // In a view of its own: an engine may bound how long one is used.
-            let conversations = self.store.view()?.count(lease.partition)?;
-            self.adopt(lease, conversations, round.at_ms);
-            round.done.acquired.extend(round.acquired.pop());
+        while let Some(lease) = round.acquired.pop() {
+            let adopted = self.adopt(lease, round.at_ms);
+            if adopted.is_err() {
+                round.acquired.push(lease);
+            }
+            adopted?;
+            round.done.acquired.push(lease);
         }
         let mut keys: BTreeMap<PartitionId, Keys> = BTreeMap::new();
         for work in &round.work {
@@ -97,8 +99,9 @@ impl Partitions {
     }
 
     /// Takes up a partition that was acquired.
-    fn adopt(&mut self, lease: Lease, conversations: u64, at_ms: u64) {
+    fn adopt(&mut self, lease: Lease, at_ms: u64) -> Result<(), StoreError> {
         let Lease { partition, epoch } = lease;
+        let conversations = self.store.view()?.count(partition)?;
         let StoreConfig { design, limits, number: owner, .. } = self.config;
         let mut machine = Partition::new(partition, Choices::from(design), limits);
         let epoch = match design.epochs {
@@ -108,6 +111,7 @@ impl Partitions {
         let acquire = Command::Acquire { epoch, owner };
         machine.apply(acquire, &mut Overlay::default(), &mut Vec::new());
         self.owned.insert(partition, Owned { machine, lease, conversations });
+        Ok(())
     }
 
     /// What this node says of its partitions.

@@ -201,11 +201,12 @@ async fn first_look(
 ) -> Result<Option<Vec<Lease>>, ServeError> {
     let (mut is_first, mut acquired) = (true, Vec::new());
     while !shutdown.is_requested() {
-        match ownership.look(usize::MAX).await {
+        match ownership.look().await {
             Ok(looked) => {
-                acquired.retain(|lease: &Lease| {
-                    looked.lost.iter().all(|lost| lost.partition != lease.partition)
-                });
+                let is_lost = |lease: &Lease| {
+                    looked.lost.iter().any(|lost| lost.partition == lease.partition)
+                };
+                acquired.retain(|lease| !is_lost(lease));
                 acquired.extend(looked.acquired);
                 if !ownership.is_held_up() {
                     return Ok(Some(acquired));

@@ -82,11 +82,6 @@ impl World {
         world
     }
 
-    /// The shared engine, as this node reaches it.
-    pub fn engine(&self) -> Arc<dyn MessageStore> {
-        Arc::new(self.shared.clone().expect("an engine is shared"))
-    }
-
     /// Whether this node reaches the shared engine.
     pub fn reach(&self, is_reached: bool) {
         let shared = self.shared.as_ref().expect("an engine is shared");
