@@ -10,11 +10,11 @@
 //!
 //! What is not compacted stops r: in a sound run little is kept, in a broken one the evidence is. Two
 //! kinds of entries are kept aside instead (`LogEntry::stays`). Of the others a sum of fingerprints
-//! stays, and the final read must come to the same. A send is forgotten when its sequence is
+//! stays, and the final read must come to the same; and the fingerprint of one in eight or more (`samples`). A send is forgotten when its sequence is
 //! compacted. Nothing is compacted any more once the final read of a conversation began.
 //!
-//! What is lost: another content at a compacted sequence, if it appears in a repetition or a read (not in
-//! the final read); these are counted in the claims concerned. They do not make a verdict unknown: all
+//! What is lost: another content at a compacted sequence that is no sample, if it appears in a repetition or a read
+//! (not in the final read); these are counted in the claims concerned. They do not make a verdict unknown: all
 //! who were owed the entry had been judged when they saw it first.
 
 use super::State;

@@ -5,6 +5,7 @@
 
 use super::fingerprint::mix;
 use super::intervals::Intervals;
+use super::samples::Samples;
 use crate::history::event::{Said, Seen};
 use protocol::tight;
 use std::collections::BTreeMap;
@@ -104,6 +105,8 @@ pub(crate) struct Compacted {
     /// How many of them are sends; all of these were accepted.
     pub sends: u64,
     seen: Sums,
+    /// What some of them were.
+    pub samples: Samples,
     /// Their sequences in the final read.
     pub stored: Intervals,
     found: Sums,
@@ -210,6 +213,7 @@ impl Log {
             } else if sequence > 0 {
                 self.compacted.sends += u64::from(!entry.is_change);
                 self.compacted.seen.add(sequence, entry.seen, entry.is_change);
+                self.compacted.samples.add(sequence, entry.seen);
             }
         }
         self.offset = to + 1;

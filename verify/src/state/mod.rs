@@ -22,6 +22,7 @@ pub(crate) mod reads;
 pub(crate) mod recent;
 mod refusals;
 pub(crate) mod run;
+pub(crate) mod samples;
 
 use crate::history::event::{Device, Header};
 use crate::part::Part;
@@ -87,6 +88,8 @@ pub(crate) struct Step {
     pub sequence: u32,
     /// Whether that is compacted: what it was cannot be looked up any more.
     pub is_compacted: bool,
+    /// What it was all the same, as a fingerprint, if it is among the samples.
+    pub sample: Option<u32>,
     /// Whether the send that the event is about is compacted, in the same way.
     pub is_old_send: bool,
     /// Whether the target of an edit or a deletion is compacted.

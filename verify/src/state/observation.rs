@@ -25,6 +25,7 @@ impl State {
         let is_stored = observation == Observation::Stored;
         let log = &mut self.logs[step.conversation];
         step.is_compacted = !log.see(at, step.fingerprint, entry, is_stored, self.now);
+        step.sample = log.compacted.samples.get(at).filter(|_| step.is_compacted);
         if let Said::Edit { target, .. } | Said::Delete { target } = entry.said {
             step.target = log.get(short(target));
             step.is_old_target = log.is_compacted(short(target));
