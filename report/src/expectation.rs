@@ -150,9 +150,8 @@ fn of_steady_part(
     latency: &Latency,
     measured: &Measured,
 ) -> Vec<Expectation> {
-    // If the whole run is within a bound, its steady part is.
-    let sent = Some(&latency.from_sent.all);
     let of_it = latency.steady.unwrap_or_default();
+    let sent = latency.from_sent.steady.as_ref();
     let mut expectations = within_bounds(what, bounds, (&of_it, &latency.all, sent), measured);
     if latency.steady.is_none() {
         for one in &mut expectations {

@@ -124,6 +124,8 @@ pub struct FromSent {
     pub calm: Percentiles,
     /// As `Latency::under_fault`.
     pub under_fault: Percentiles,
+    /// As `Latency::steady`.
+    pub steady: Option<Percentiles>,
     /// Of each kind of operation.
     pub operations: Operations,
 }

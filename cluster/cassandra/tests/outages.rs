@@ -16,7 +16,7 @@ use server::{Beside, again, signal};
 use std::sync::Arc;
 use std::time::Duration;
 use store::conformance::accidents::{PARTITION, batch, commit_through, entry, persistently, row};
-use store::conformance::acquire;
+use store::conformance::{OTHER, acquire};
 use support::{config, keyspace, started};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
@@ -211,6 +211,41 @@ fn a_slot_without_its_rows_is_read_and_continued() {
         third.view().unwrap().entries(PARTITION, ConversationId(1), Sequence(0), Sequence(9), 9);
     assert_eq!(all.unwrap().len(), 3);
     assert_eq!(head(&other), Sequence(3));
+}
+
+/// One partition cannot be written for a while, and all batches are repeated until it can.
+#[test]
+fn what_is_in_place_already_is_not_written_again() {
+    let _alone = alone();
+    let name = keyspace();
+    let (store, beside) = (started(&config(&name)), Beside::open());
+    let (broken, sound) = (acquire(&store, PARTITION), acquire(&store, OTHER));
+    let both = |n| [to(broken, n), to(sound, n)].concat();
+    assert_eq!(store.commit(&both(1)), Ok(Vec::new()));
+    let payload = |payload: &[u8]| (payload.to_vec(), i32::from(PARTITION.0));
+    // A slot that nobody can read; later an empty batch.
+    let taken = format!(
+        "UPDATE {name}.slots SET head = 2, applied = 1, writer = 5, attempt = 5, payload = ? \
+         WHERE partition = ? AND slot = 2 IF epoch = 1 AND head = 1"
+    );
+    beside.run(&taken, payload(&[9]));
+    for _ in 0..3 {
+        let failed = store.commit(&both(2));
+        assert!(matches!(failed, Err(StoreError::Corrupt(_))), "{failed:?}");
+    }
+    let empty = [vec![0], postcard::to_stdvec(&Batch::default()).unwrap()].concat();
+    let repaired = format!(
+        "UPDATE {name}.slots SET payload = ? WHERE partition = ? AND slot = 2 IF attempt = 5"
+    );
+    beside.run(&repaired, payload(&empty));
+    assert_eq!(store.commit(&both(2)), Ok(Vec::new()));
+    for (partition, last) in [(PARTITION, 3), (OTHER, 2)] {
+        let behind = |slot: i32| {
+            let at = format!("partition = {} AND slot > {slot}", partition.0);
+            beside.count(&format!("SELECT slot FROM {name}.slots WHERE {at}"))
+        };
+        assert_eq!((behind(last - 1), behind(last)), (1, 0), "{partition}");
+    }
 }
 
 #[test]

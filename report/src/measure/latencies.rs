@@ -1,6 +1,7 @@
 //! The latencies of a run, of all kinds, and their log.
 
-use super::latency::{Recorder, Split};
+use super::latency::Split;
+use super::recorder::Recorder;
 use super::requests;
 use crate::latency_log::{Kind, LatencyLog};
 use crate::measured::{Latency, Percentiles, Requests};

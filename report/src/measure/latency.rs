@@ -1,9 +1,7 @@
 //! Distributions of latencies: HdrHistogram with three significant digits, one microsecond to ten
 //! minutes.
 
-use super::blocks::Blocks;
-use super::operation::Operation;
-use crate::measured::{FromSent, Latency, Operations, Percentiles, Point};
+use crate::measured::{Percentiles, Point};
 use hdrhistogram::Histogram;
 
 /// Longer latencies count as this in the percentiles; the maximum stays exact.
@@ -102,6 +100,10 @@ impl Distribution {
         })
     }
 
+    pub(crate) fn mean(&self) -> Option<f64> {
+        (!self.is_empty()).then(|| self.histogram.mean())
+    }
+
     pub(crate) fn curve(&self) -> Vec<Point> {
         let mut points: Vec<Point> = self
             .histogram
@@ -179,133 +181,11 @@ impl BySecond {
     }
 }
 
-/// The latency of one kind of operation, with and without faults.
-pub(crate) struct Recorder {
-    by_second: BySecond,
-    in_vain: Split,
-    blocks: Blocks,
-    /// Of the whole run, by number of the operation.
-    operations: [Distribution; 4],
-    from_sent: Counted,
-}
-
-/// The same counted from when operations were sent.
-struct Counted {
-    run: Split,
-    operations: [Distribution; 4],
-}
-
-impl Counted {
-    fn new() -> Self {
-        Self { run: Split::new(), operations: std::array::from_fn(|_| Distribution::new()) }
-    }
-
-    fn record(&mut self, took: Took) {
-        let us = took.us.saturating_sub(took.late_us);
-        self.operations[took.operation as usize].record(us);
-        self.run.record(us, took.under_fault);
-    }
-
-    fn finish(self) -> FromSent {
-        FromSent {
-            all: self.run.all().percentiles(),
-            calm: self.run.calm.percentiles(),
-            under_fault: self.run.under_fault.percentiles(),
-            operations: by_name(&self.operations),
-        }
-    }
-}
-
-/// Each under its name.
-fn by_name(operations: &[Distribution; 4]) -> Operations {
-    let [send, reply, edit, delete] = operations.each_ref().map(Distribution::percentiles);
-    Operations { send, reply, edit, delete }
-}
-
-/// A latency, of what, and whether it met a fault.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Took {
-    pub(crate) us: u64,
-    /// Of that, before it was sent.
-    pub(crate) late_us: u64,
-    pub(crate) operation: Operation,
-    pub(crate) under_fault: bool,
-}
-
-impl Recorder {
-    pub(crate) fn new() -> Self {
-        Self {
-            by_second: BySecond::new(),
-            in_vain: Split::new(),
-            blocks: Blocks::new(),
-            operations: std::array::from_fn(|_| Distribution::new()),
-            from_sent: Counted::new(),
-        }
-    }
-
-    /// Records a latency; true if it had to be clipped.
-    pub(crate) fn record(&mut self, took: Took) -> bool {
-        self.from_sent.record(took);
-        self.operations[took.operation as usize].record(took.us);
-        self.by_second.second.record(took.us, took.under_fault)
-    }
-
-    /// Records how long something has waited in vain: it belongs to the run, but to no second.
-    pub(crate) fn record_unanswered(&mut self, took: Took) -> bool {
-        self.from_sent.record(took);
-        self.operations[took.operation as usize].record(took.us);
-        self.in_vain.record(took.us, took.under_fault)
-    }
-
-    /// All that was recorded.
-    pub(crate) fn so_far(&self) -> Distribution {
-        let mut all = self.by_second.run.all();
-        all.add(&self.by_second.second.all());
-        all.add(&self.in_vain.all());
-        all
-    }
-
-    /// Median and 99th percentile of what was recorded since the last call; `log` gets all of it.
-    pub(crate) fn end_second(&mut self, log: impl FnOnce(&Split)) -> (Option<u64>, Option<u64>) {
-        let all = self.by_second.end_second(log);
-        self.blocks.end_second(&all);
-        (all.quantile(0.50), all.quantile(0.99))
-    }
-
-    /// The first second, from this one on, at which the run can be divided.
-    pub(crate) fn division(&self, second: usize) -> usize {
-        self.blocks.begin_of_block(second)
-    }
-
-    /// The latency of the whole run, and from a second on; `log` gets what belongs to no second that has
-    /// ended.
-    pub(crate) fn finish(mut self, since: Option<usize>, log: impl FnOnce(&Split)) -> Latency {
-        let BySecond { mut run, second } = self.by_second;
-        self.in_vain.add(&second);
-        log(&self.in_vain);
-        run.add(&self.in_vain);
-        let steady = since.map(|since| {
-            let mut steady = self.blocks.since(since);
-            steady.add(&self.in_vain.all());
-            steady.percentiles()
-        });
-        let all = run.all();
-        Latency {
-            all: all.percentiles(),
-            mean_us: (!all.is_empty()).then(|| all.histogram.mean()),
-            calm: run.calm.percentiles(),
-            under_fault: run.under_fault.percentiles(),
-            steady,
-            operations: by_name(&self.operations),
-            from_sent: self.from_sent.finish(),
-            distribution: all.curve(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{CLIP_US, Distribution, Operation, Recorder, Took};
+    use super::{CLIP_US, Distribution};
+    use crate::measure::operation::Operation;
+    use crate::measure::recorder::{Recorder, Took};
     use proptest::prelude::*;
 
     /// The definition: the smallest value that at least this share of the values do not exceed.

@@ -23,6 +23,7 @@ mod levels;
 mod members;
 pub(crate) mod operation;
 mod processes;
+mod recorder;
 mod recovery;
 mod requests;
 mod seconds;
@@ -31,10 +32,9 @@ mod window;
 
 use crate::live::{Live, LiveLatencies};
 use crate::measured::{Measured, PhaseMark, SECOND_US, Steady, Totals};
-use crate::steady;
 use faults::Faults;
 use latencies::{Finished, Latencies};
-use latency::{Distribution, Took};
+use latency::Distribution;
 use levels::Levels;
 use members::Members;
 use operation::Operation;
@@ -290,9 +290,9 @@ impl Measurements {
     }
 
     /// What was due then is over now.
-    fn took(&self, Due { at_us, late_us }: Due, operation: Operation) -> Took {
+    fn took(&self, Due { at_us, late_us }: Due, operation: Operation) -> recorder::Took {
         let under_fault = self.faults.recovery.is_disturbed(at_us);
-        Took { us: self.now.saturating_sub(at_us), late_us, operation, under_fault }
+        recorder::Took { us: self.now.saturating_sub(at_us), late_us, operation, under_fault }
     }
 
     fn shown(&mut self, device: Device, entry: &Seen) {
@@ -378,7 +378,7 @@ impl Measurements {
         let latencies = self.latencies;
         let division = |second| latencies.accept.division(second);
         measured.steady =
-            self.is_of_one_rate.then(|| steady::steady(&measured, division)).flatten();
+            self.is_of_one_rate.then(|| crate::steady::steady(&measured, division)).flatten();
         let since_us = measured.steady.and_then(Steady::since_us);
         let since = since_us.map(|us| (us / SECOND_US) as usize);
         let Finished { accept, deliver, requests, logged } = latencies.finish(self.now, since);

@@ -97,15 +97,15 @@ fn latency_is_also_counted_from_when_operations_were_sent() {
     let measured = measure([
         (0, opened(ada)),
         (0, opened(bob)),
-        (61_000, sent(ada, 1, 1_000)),
-        (62_000, accepted(ada, 1)),
-        (63_000, shown(bob, ada, 1)),
+        (65_000, sent(ada, 1, 1_000)),
+        (66_000, accepted(ada, 1)),
+        (67_000, shown(bob, ada, 1)),
         (70_000, sent(ada, 2, 70_000)),
         (75_000, accepted(ada, 2)),
     ]);
     let (accept, deliver) = (measured.accept, measured.deliver);
-    assert_eq!((accept.all.max_us, accept.from_sent.all.max_us), (Some(61_000), Some(5_000)));
-    assert_eq!((deliver.all.max_us, deliver.from_sent.calm.max_us), (Some(62_000), Some(2_000)));
+    assert_eq!((accept.all.max_us, accept.from_sent.all.max_us), (Some(65_000), Some(5_000)));
+    assert_eq!((deliver.all.max_us, deliver.from_sent.calm.max_us), (Some(66_000), Some(2_000)));
     assert_eq!(accept.from_sent.operations.send.count, 2);
 }
 

@@ -16,8 +16,9 @@ const COUNTER_BITS: u32 = 40;
 const ACCEPTED: u64 = 1 << 63;
 /// The number of the operation's kind is from this bit on.
 const KIND_AT: u32 = 61;
-/// How many milliseconds it was sent late is from this bit on, up to 131 s; times stay below (203 days).
-const LATE_AT: u32 = 44;
+/// How late it was sent is from this bit on, in units of 64 us, up to 134 s; times stay below (12 days).
+const LATE_AT: u32 = 40;
+const LATE_UNIT_US: u64 = 64;
 /// The bits of how late it was sent.
 const LATE: u64 = (1 << (KIND_AT - LATE_AT)) - 1;
 /// The bits of the time.
@@ -50,7 +51,7 @@ struct Ring {
 pub(crate) struct Due {
     /// When it was intended.
     pub(crate) at_us: u64,
-    /// How much later it was sent, in whole milliseconds.
+    /// How much later it was sent, to 64 us.
     pub(crate) late_us: u64,
 }
 
@@ -61,7 +62,7 @@ impl Due {
     }
 
     const fn of(entry: u64) -> Self {
-        Self { at_us: entry & TIME, late_us: (entry >> LATE_AT & LATE) * 1_000 }
+        Self { at_us: entry & TIME, late_us: (entry >> LATE_AT & LATE) * LATE_UNIT_US }
     }
 }
 
@@ -127,7 +128,7 @@ impl Window {
             return;
         }
         for skipped in next..=counter {
-            let late = (late_us / 1_000).min(LATE) << LATE_AT;
+            let late = (late_us / LATE_UNIT_US).min(LATE) << LATE_AT;
             let known = at_us.min(UNKNOWN - 1) | late | (operation as u64) << KIND_AT;
             let value = if skipped == counter { known } else { UNKNOWN };
             self.rings[slot].intended.push_back(value);
@@ -248,10 +249,10 @@ mod tests {
                 panic!("{operation:?} is remembered");
             };
             assert_eq!((kind, Some(due)), (operation, window.due(ADA.user, id(ADA, counter))));
-            assert_eq!(due.late_us, 131_071_000);
-            window.sent(BOB, id(BOB, counter), Due { at_us: counter, late_us: 61_999 }, operation);
+            assert_eq!(due.late_us, 134_217_664);
+            window.sent(BOB, id(BOB, counter), Due { at_us: counter, late_us: 61_503 }, operation);
             let due = window.due(BOB.user, id(BOB, counter));
-            assert_eq!(due, Some(Due { at_us: counter, late_us: 61_000 }));
+            assert_eq!(due, Some(Due { at_us: counter, late_us: 61_440 }));
         }
     }
 }

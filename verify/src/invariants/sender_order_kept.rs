@@ -3,7 +3,7 @@
 //!
 //! - Judged: sends with a sequence.
 //! - Excused: a send that was refused for now (`rate_limited`, `unavailable`, `unauthorised`) and came
-//!   again more than 25 s after the refusal, or twice `idle_us`: so long its position is held (docs/protocol.md, "What a
+//!   again more than 25 s after the refusal, or twice `idle_us` if that is longer: so long its position is held (docs/protocol.md, "What a
 //!   client must do", 3).
 //! - Broken by: a later message that is sequenced first, also if the earlier one had been refused for
 //!   now and came again in time. Not by: one that came again after 26 s.

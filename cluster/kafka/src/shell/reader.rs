@@ -22,9 +22,10 @@ use tokio::time::{Instant, sleep, timeout};
 const COMMIT_EVERY: Duration = Duration::from_millis(100);
 /// A claim is renewed, and others are looked for, as often.
 const RENEW_EVERY: Duration = Duration::from_secs(1);
-/// How long an answer to that is waited for if the last one did not come: nothing is read meanwhile. Every third
-/// time it may be late as usual.
+/// How long an answer to that is waited for if the last one did not come: nothing is read meanwhile.
 const ASK_AGAIN: Duration = Duration::from_millis(300);
+/// So often; then it may be late as usual, once, before the claim ends.
+const ASK_SHORTLY: u32 = 2;
 /// How long one wait for messages or for settlements takes.
 const TICK: Duration = Duration::from_millis(50);
 /// Most messages that are handed over at once.
@@ -283,8 +284,10 @@ impl Reader {
     }
 
     fn is_mine(&self) -> KafkaResult<bool> {
-        // All partitions have one coordinator: while it is away, those whose leaders are there are read on.
-        let patience = if self.unanswered.is_multiple_of(3) { ASK_TIMEOUT } else { ASK_AGAIN };
+        // All partitions have one coordinator: while it is away, those whose leaders are there are read on, for some of
+        // the time.
+        let is_patient = self.unanswered.is_multiple_of(ASK_SHORTLY + 1);
+        let patience = if is_patient { ASK_TIMEOUT } else { ASK_AGAIN };
         let found = committed(&self.uplink.offsets, &self.wanted.place, patience)?;
         let other = found.and_then(|found| found.claim);
         Ok(!other.is_some_and(|other| other.takes_from(&self.mine)))

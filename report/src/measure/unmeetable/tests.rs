@@ -65,6 +65,17 @@ fn of_what_is_shown_only_the_highest_value_is_certain() {
     assert_eq!(after(&wanted, Value::Deliver(took), 9_999), None);
 }
 
+/// Counted from when they were sent, they are in time.
+#[test]
+fn what_the_generator_sent_late_decides_nothing() {
+    let wanted = thresholds(&LatencyBounds { all: p99(), ..LatencyBounds::default() });
+    let operation = Operation::Send;
+    let late =
+        |late_us| Value::Accept(Took { us: 150_000, late_us, operation, under_fault: false });
+    assert_eq!(after(&wanted, late(60_000), 999), None);
+    assert!(after(&wanted, late(40_000), 999).is_some());
+}
+
 #[test]
 fn nothing_is_told_too_early_or_unasked() {
     let wanted = thresholds(&LatencyBounds { all: p99(), ..LatencyBounds::default() });
