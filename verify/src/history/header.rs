@@ -33,8 +33,7 @@ pub struct Header {
     /// Some sessions end with their tokens, as the scenario wants it. Left out of the line if none do.
     #[serde(default, skip_serializing_if = "is_false")]
     pub tokens_run_out: bool,
-    /// How long a gateway waits for a silent client, `idle_timeout_ms` of the protocol. Not there:
-    /// [`IDLE_US`].
+    /// How long a gateway waits for a silent client, `idle_timeout_ms` of the protocol. Not there: 12.5 s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_us: Option<u64>,
     /// Of the last so many users no device ever connects. Not there: the history does not say.
