@@ -15,6 +15,10 @@ use protocol::{Design, LimitSet, StoreEngine};
 use std::time::Duration;
 pub use tries::Try;
 
+/// How long a user whose tokens were revoked stays away, at most; long enough that a session which outlives its
+/// token is noticed.
+pub const REVOKED_FOR_MAX: Duration = Duration::from_secs(6);
+
 /// One run to make.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scenario {

@@ -22,7 +22,7 @@ section! {
         violates: Option<Vec<InvariantName>> = None,
         /// Deadline of `delivered_after_heal`, counted from the acceptance or the heal.
         delivered_after_heal: Duration = Duration::from_secs(15),
-        /// Deadline of `no_stuck_session`.
+        /// Deadline of `no_stuck_session`; 8 s at least where tokens are revoked (`load.mix.revoke`).
         no_stuck_session: Duration = Duration::from_secs(15),
         /// Deadline of `recovers_to_baseline`, counted from the heal.
         recovers_within: Duration = Duration::from_secs(5),

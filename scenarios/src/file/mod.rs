@@ -109,7 +109,8 @@ impl File {
             let users = crowd.as_ref().zip(users.as_ref());
             let given_up_after = self.given_up_after(cluster.as_ref());
             let expect = expectation.as_ref().zip(expect.as_ref());
-            timing::fits(phases, users, given_up_after, expect, mistakes)
+            let revokes = load.as_ref().is_some_and(|load| load.mix.revoke > 0.0);
+            timing::fits(phases, users, (given_up_after, revokes), expect, mistakes)
         });
         let brings = expect::Brings {
             steady: load.as_ref().is_none_or(crate::scenario::Load::has_one_rate)

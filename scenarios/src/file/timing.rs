@@ -8,12 +8,16 @@ use settings::mistake::Mistakes;
 use settings::value::TextForm;
 use std::time::Duration;
 
-/// Notes every deadline that the phases or the cluster leave no room for; true if there is none.
-/// `given_up_after`: how long a session on a dead connection counts as there, if faults can make one.
+/// What a login takes at most, of a cluster that is well.
+const LOGIN: Duration = Duration::from_secs(2);
+
+/// Notes every deadline that the phases, the cluster or the users leave no room for; true if there is none.
+/// `given_up_after`: how long a session on a dead connection counts as there, if faults can make one. `revokes`:
+/// whether users lose their tokens.
 pub fn fits(
     phases: &PhaseLengths,
     users: Option<(&Users, &scenario::Users)>,
-    given_up_after: Option<Duration>,
+    (given_up_after, revokes): (Option<Duration>, bool),
     expect: Option<(&Expect, &scenario::Expect)>,
     mistakes: &mut Mistakes,
 ) -> bool {
@@ -51,6 +55,16 @@ pub fn fits(
              cluster.heartbeat, and nobody is told by a push before that; found {within}"
         );
         section.pushed_within.conflict(mistakes, what);
+        all_fit = false;
+    }
+    let back_after = scenario::REVOKED_FOR_MAX + LOGIN;
+    if revokes && expect.no_stuck_session < back_after {
+        let (stuck, least) = (expect.no_stuck_session.text(), back_after.text());
+        let what = format!(
+            "users whose tokens are revoked (load.mix.revoke) stay away by themselves and log in again: \
+             expected at least {least}, found {stuck}"
+        );
+        section.no_stuck_session.conflict(mistakes, what);
         all_fit = false;
     }
     let is_judged = expect.may_be_idle.iter().all(|claim| claim != "recovers_to_baseline");

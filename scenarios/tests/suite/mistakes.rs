@@ -284,6 +284,18 @@ fn a_caret_stands_below_what_is_meant_behind_tabs_and_wide_letters() {
     );
 }
 
+/// They stay away by themselves, and the cluster would be accused of it.
+#[test]
+fn revoked_users_must_have_the_time_that_they_take() {
+    check_tail(
+        "[load.mix]\nsend = 0.99\nrevoke = 0.01\n[expect]\nno_stuck_session = \"7s\"\n",
+        &expect![[r#"
+            smoke.toml:14:20: expect.no_stuck_session: users whose tokens are revoked (load.mix.revoke) stay away by themselves and log in again: expected at least 8s, found 7s
+              14 | no_stuck_session = "7s"
+                 |                    ^^^^"#]],
+    );
+}
+
 #[test]
 fn deadlines_that_cannot_be_missed_are_refused() {
     check_tail(

@@ -6,6 +6,7 @@
 
 use super::VirtualUsers;
 use protocol::{DeviceId, UserId};
+use scenarios::scenario::REVOKED_FOR_MAX;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,9 +18,8 @@ use verify::history::event::{Phase, What};
 const PATIENCE: Duration = Duration::from_mins(2);
 /// Between two attempts to log in or out.
 const PAUSE: Duration = Duration::from_millis(500);
-/// How long a user whose tokens were revoked stays away, at least; long enough that a session which
-/// outlives its token is noticed.
-const REVOKED_FOR: Duration = Duration::from_secs(4);
+/// How long a user whose tokens were revoked stays away, at least.
+const REVOKED_FOR: Duration = REVOKED_FOR_MAX.saturating_sub(Duration::from_millis(MORE_MS));
 /// How long a device that has logged out stays away, at least.
 const LOGGED_OUT_FOR: Duration = Duration::from_secs(1);
 /// What chance adds to either.
