@@ -3,6 +3,7 @@
 #![allow(clippy::needless_raw_string_hashes, reason = "expect-test writes its snapshots so")]
 
 mod database;
+mod deadlines;
 mod draws;
 mod fixtures;
 mod journeys;
