@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 /// Operations later than this count as late: well above a timer's millisecond and above what a crowd
-/// that reconnects costs for a moment. Bounds below it are open where lateness itself explains that they were missed.
+/// that reconnects costs for a moment. Bounds below it that are missed are open if
+/// they are met counted from when operations were sent.
 pub const LATE: Duration = Duration::from_millis(100);
 /// A run in which more than one operation in this many was late was limited by the generator.
 const LATE_ONE_IN: u64 = 100;
